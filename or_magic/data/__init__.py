@@ -1,0 +1,1 @@
+"""The dated catalogue that ships with the package."""

@@ -1,0 +1,164 @@
+"""One family of exceptions. Pure.
+
+::
+
+    OrMagicError                    root of all
+    ├── SettingsError               a setting cannot be used; nothing was sent
+    │   └── NoKeyError              no key, and offline was not chosen; nothing was sent
+    ├── OptionError                 an option, keyword or command is not known or wrong; nothing was sent
+    ├── TemplateError               a {{ expression }} failed; nothing was sent
+    ├── MediaError                  an attachment cannot be read; nothing was sent
+    ├── LedgerError                 the books cannot be read or written; answers are not affected
+    └── CallError                   a call did not give a complete answer; the partial one is in ``.reply``
+        ├── RefusedError            4xx: nothing ran, nothing was billed
+        │   ├── KeyRefusedError     401
+        │   ├── PaymentError        402; ``.affordable_tokens`` where it was told
+        │   ├── ForbiddenError      403: moderation, guardrail, region
+        │   ├── UnknownModelError   no such model, or none left after routing filters
+        │   └── RateLimitedError    429; ``.retry_after_s`` where it was told
+        ├── ProviderError           5xx, or an error in the middle of an answer
+        ├── TruncatedError          the answer ended before it said that it was finished
+        ├── ProtocolError           what came back is not the protocol
+        ├── CallTimeoutError        ``.phase`` says which limit: connect, first token, idle, total
+        ├── ConnectionFailedError   no network, or the connection broke
+        └── CallInterruptedError    closed on this side
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class OrMagicError(Exception):
+    """What happened, what was (not) sent or billed, and what to do next."""
+
+    def _render_traceback_(self) -> list[str]:
+        # The notebook's brief form: the message says all; a traceback of our own frames says nothing more.
+        return [f"{type(self).__name__}: {self}"]
+
+
+class SettingsError(OrMagicError):
+    """A setting cannot be used."""
+
+
+class NoKeyError(SettingsError):
+    """There is no key, and the offline simulator was not chosen."""
+
+
+class OptionError(OrMagicError):
+    """An option, a keyword or a command is not known or has a wrong value."""
+
+
+class TemplateError(OrMagicError):
+    """A ``{{ expression }}`` does not parse or fails."""
+
+
+class MediaError(OrMagicError):
+    """An attachment cannot be read or is not what it says."""
+
+
+class LedgerError(OrMagicError):
+    """The ledger cannot be read or written; the message names the file and what to do."""
+
+
+class CallError(OrMagicError):
+    """A call did not give a complete answer.
+
+    Attributes:
+        happened, billed, advice: the three sentences of the message; ``billed`` follows the ledger.
+        reply: the partial Reply, or None where nothing came.
+        status_code: the HTTP status, or the code inside the body; None where there was none.
+        error_type: OpenRouter's ``metadata.error_type`` (WIRE.md §7).
+        body: the error object as it came, for those who want to look.
+    """
+
+    billed = "What it cost is not known yet."
+
+    def __init__(
+        self,
+        happened: str,
+        advice: str = "",
+        *,
+        status_code: int | None = None,
+        error_type: str | None = None,
+        body: Any = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(happened, advice)
+        self.happened = happened
+        self.advice = advice
+        self.status_code = status_code
+        self.error_type = error_type
+        self.body = body
+        self.retry_after_s = retry_after_s
+        self.reply: Any = None
+
+    def __str__(self) -> str:
+        return " ".join([words for words in (self.happened, self.billed, self.advice) if words])
+
+    @property
+    def label(self) -> str:
+        """A short name for the ledger, which must not hold words of prompts or answers."""
+        code = f" {self.status_code}" if self.status_code else ""
+        return f"{type(self).__name__}{code}"
+
+
+class RefusedError(CallError):
+    """4xx: the gateway refused; nothing ran and nothing was billed."""
+
+    billed = "Nothing ran and nothing was billed."
+
+
+class KeyRefusedError(RefusedError):
+    """401: the key is missing, wrong or disabled."""
+
+
+class PaymentError(RefusedError):
+    """402: the balance or the key's limit does not cover the call."""
+
+    affordable_tokens: int | None = None
+
+
+class ForbiddenError(RefusedError):
+    """403: moderation, a guardrail, the region or a missing right."""
+
+
+class UnknownModelError(RefusedError):
+    """No endpoint serves this model under this request's routing."""
+
+    closest: tuple[str, ...] = ()
+
+
+class RateLimitedError(RefusedError):
+    """429: too many requests, for the account or for the provider."""
+
+
+class ProviderError(CallError):
+    """The provider or the gateway failed: 5xx, or an error after the answer had begun."""
+
+
+class TruncatedError(CallError):
+    """The stream ended before a finish reason."""
+
+
+class ProtocolError(CallError):
+    """What came back cannot be read as the protocol."""
+
+
+class CallTimeoutError(CallError):
+    """A time limit was reached; ``phase`` is connect, first token, idle or total."""
+
+    phase: str = ""
+
+    @property
+    def label(self) -> str:
+        """As for every call error, with the phase."""
+        return f"{type(self).__name__} {self.phase}"
+
+
+class ConnectionFailedError(CallError):
+    """The gateway cannot be reached, or the connection broke."""
+
+
+class CallInterruptedError(CallError):
+    """The call was closed on this side before it was complete."""

@@ -1,0 +1,136 @@
+"""When one attempt must give up, and the sockets that obey: every limit fires on time, also in a silent read.
+
+A timeout of the HTTP client is per read, so one byte a second, or the gateway's comments, keep it from firing for
+ever. Here each read waits for exactly what is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import httpcore2
+
+from ..values import Timeouts
+
+_current = threading.local()
+
+
+class Deadlines:
+    """The limits of one attempt; ``stop`` may be called from any thread, all else from the reading one."""
+
+    def __init__(self, timeouts: Timeouts, *, streamed: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._timeouts = timeouts
+        self._streamed = streamed
+        self._started = clock()
+        self._data_at: float | None = None
+        self._draining_until: float | None = None
+        self._socket: socket.socket | None = None
+        self.stopped = False
+
+    def __enter__(self) -> None:
+        """Apply these limits to what this thread reads and writes inside."""
+        _current.deadlines = self
+
+    def __exit__(self, *exception: object) -> None:
+        _current.deadlines = None
+
+    @property
+    def data_came(self) -> bool:
+        """Whether anything of the answer has come."""
+        return self._data_at is not None
+
+    def saw_data(self) -> None:
+        """Note that something of the answer came: a comment is not data."""
+        self._data_at = self._clock()
+
+    def drain(self, limit_s: float) -> None:
+        """Allow ``limit_s`` from now on to read the body to its end; only the connection depends on it."""
+        self._draining_until = self._clock() + limit_s
+
+    def left(self) -> tuple[float, str]:
+        """Return the seconds until the nearest limit, and its name."""
+        now = self._clock()
+        if self._draining_until is not None:
+            return self._draining_until - now, "drain"
+        ends = [(self._started + self._timeouts.total_s, "total")]
+        if self._streamed and self._data_at is None:
+            ends.append((self._started + self._timeouts.first_token_s, "first token"))
+        elif self._streamed and self._data_at is not None:
+            ends.append((self._data_at + self._timeouts.idle_s, "idle"))
+        end, phase = min(ends)
+        return end - now, phase
+
+    def passed(self) -> str | None:
+        """Return the name of the limit that has passed, or None; a timer may fire a moment early."""
+        left_s, phase = self.left()
+        return phase if left_s <= 0.005 else None
+
+    def stop(self) -> None:
+        """End the attempt now: shutting the socket down wakes a read that waits in another thread."""
+        self.stopped = True
+        if (sock := self._socket) is not None:
+            with contextlib.suppress(OSError):  # it may have been closed in this very moment
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def before_read(self, sock: socket.socket) -> float:
+        """Return how long a read may wait.
+
+        Raises:
+            httpcore2.ReadTimeout: a limit has passed, or the attempt was stopped.
+        """
+        self._socket = sock
+        left_s, phase = self.left()
+        if self.stopped or left_s <= 0:
+            raise httpcore2.ReadTimeout("stopped" if self.stopped else phase)
+        return left_s
+
+
+class _LimitedStream(httpcore2.NetworkStream):
+    """A network stream whose waits are bounded by the attempt that uses it now."""
+
+    def __init__(self, inner: httpcore2.NetworkStream) -> None:
+        self._inner = inner
+        self._socket: socket.socket = inner.get_extra_info("socket")
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        deadlines = getattr(_current, "deadlines", None)
+        if deadlines is not None:
+            timeout = deadlines.before_read(self._socket)
+        return self._inner.read(max_bytes, timeout)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        deadlines = getattr(_current, "deadlines", None)
+        if deadlines is not None:
+            timeout = deadlines.before_read(self._socket)
+        self._inner.write(buffer, timeout)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:
+        return _LimitedStream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class LimitedBackend(httpcore2.SyncBackend):
+    """The network backend whose streams obey the Deadlines of their thread."""
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.NetworkStream:
+        """Connect as ever; the client's own connect limit holds here."""
+        stream = super().connect_tcp(host, port, timeout, local_address, socket_options)
+        return cast(httpcore2.NetworkStream, _LimitedStream(stream))

@@ -1,0 +1,314 @@
+"""The gateway over HTTP: openai's client carries the bytes, everything said about them is ours.
+
+The client retries nothing, decodes nothing and follows no redirect; the body is read to its end, so that the
+connection is used again, and closed in our own ``finally``, so that an interrupt stops the billing.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ..errors import CallError, CallInterruptedError, CallTimeoutError, ConnectionFailedError, OrMagicError
+from ..events import Closed, Event
+from ..protocol.decode import decode, decode_whole, parse_json
+from ..protocol.encode import encode
+from ..protocol.faults import fault_of_response, not_the_protocol
+from ..protocol.sse import Comment, payloads
+from ..secrets import Secret
+from ..values import Request, Timeouts
+
+if TYPE_CHECKING:
+    import httpx2
+    import openai
+
+    from .deadlines import Deadlines
+
+_DRAIN_S = 0.25  # a body that does not end after the answer is not worth waiting for
+_MAX_WHOLE_BYTES = 256 * 2**20
+_QUERY = Timeouts(first_token_s=20.0, total_s=20.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """How this app is named to OpenRouter (WIRE.md §1); nothing is attributed without ``url``."""
+
+    url: str | None = None
+    name: str | None = None
+
+    def headers(self) -> dict[str, str]:
+        """Return the attribution headers."""
+        told = {"HTTP-Referer": self.url, "X-OpenRouter-Title": self.name}
+        return {name: value for name, value in told.items() if value}
+
+
+class Gateway:
+    """One base URL and one key; ``send`` is its Send. The client is made at first use, and again after a fork."""
+
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        key: Secret | None,
+        *,
+        attribution: Attribution | None = None,
+        client: openai.OpenAI | None = None,
+        connect_s: float = Timeouts().connect_s,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.name = name
+        self.base_url = base_url
+        self._key = key
+        self._attribution = attribution or Attribution()
+        self._theirs = client
+        self._connect_s = connect_s
+        self._now = now
+        self._lock = threading.Lock()
+        self._ours: tuple[int, openai.OpenAI] | None = None
+        self._running: dict[str, Deadlines] = {}
+
+    def send(self, request: Request) -> Generator[Event, None, None]:
+        """Send one attempt; what the network or the gateway does to it is told by its Closed, never raised."""
+        from .deadlines import Deadlines
+
+        deadlines = Deadlines(request.timeouts, streamed=request.stream)
+        attempt = f"{request.origin.call_id}/{request.origin.attempt}"
+        self._running[attempt] = deadlines
+        try:
+            closed = yield from self._exchange(request, deadlines)
+        finally:
+            self._running.pop(attempt, None)
+        yield closed
+
+    def stop(self, call_id: str) -> None:
+        """Close the connection of a running call, from any thread; its stream then ends as interrupted."""
+        for attempt, deadlines in list(self._running.items()):
+            if attempt.startswith(f"{call_id}/"):
+                deadlines.stop()
+
+    def get(self, path: str, params: Mapping[str, str] | None = None, timeouts: Timeouts = _QUERY) -> Any:
+        """Return the JSON of ``GET path``, its numbers as Decimal.
+
+        Raises:
+            CallError: no answer, a refusal, or no JSON.
+        """
+        import httpx2
+        import openai
+
+        from .deadlines import Deadlines
+
+        deadlines = Deadlines(timeouts, streamed=False)
+        options: Any = {"params": dict(params or {})}
+        try:
+            with deadlines:
+                response = self._client().get(path, cast_to=httpx2.Response, options=options)
+            return parse_json(response.content)
+        except (openai.APIError, httpx2.HTTPError) as error:
+            raise self._fault(error, deadlines)[0] from None
+        except ValueError:
+            raise not_the_protocol(f"{self.base_url}{path} did not answer with JSON") from None
+
+    def warm(self) -> None:
+        """Pay now what the first call would pay: the imports, the TLS context and, where one answers, a connection."""
+        try:
+            self.get("/models/count")
+        except OrMagicError:
+            return  # the first call will say what is wrong, in its own words
+
+    def close(self) -> None:
+        """Close every connection that is ours."""
+        with self._lock:
+            if self._ours is not None:
+                self._ours[1].close()
+            self._ours = None
+
+    def _exchange(self, request: Request, deadlines: Deadlines) -> Generator[Event, None, Closed]:
+        import httpx2
+        import openai
+
+        with ExitStack() as stack:
+            try:
+                with deadlines:
+                    response = stack.enter_context(self._post(request))
+            except (openai.APIError, httpx2.HTTPError) as error:
+                fault, sent = self._fault(error, deadlines)
+                return _closed(fault, sent=sent)
+            body = _Body(response.http_response, deadlines, self._key, checks=self._theirs is not None)
+            generation_id = response.headers.get("x-generation-id")
+            if "text/event-stream" in response.headers.get("content-type", ""):
+                events = decode(body.payloads(), generation_id)
+            else:
+                events = decode_whole(body.whole(), generation_id)
+            closed = yield from events
+            return _broken(closed, body.fault, began=deadlines.data_came) if body.fault else closed
+
+    def _post(self, request: Request) -> Any:
+        # The body goes in whole as extra_body: the client's own transformation of it costs more than sending it.
+        return self._client().chat.completions.with_streaming_response.create(
+            model=request.model,
+            messages=[],
+            stream=request.stream,
+            extra_body=encode(request),
+            extra_headers=self._attribution.headers(),
+            timeout=self._timeout(request.timeouts),
+        )
+
+    def _timeout(self, timeouts: Timeouts) -> Any:
+        import httpx2
+
+        # Ours obeys Deadlines; a client brought along has only its own per-read limit.
+        longest_s = max(timeouts.first_token_s, timeouts.idle_s)
+        return httpx2.Timeout(min(longest_s, timeouts.total_s), connect=timeouts.connect_s)
+
+    def _client(self) -> openai.OpenAI:
+        if self._theirs is not None:
+            return self._theirs
+        with self._lock:
+            if self._ours is None or self._ours[0] != os.getpid():  # sockets must not be shared over a fork
+                self._ours = (os.getpid(), self._new_client())
+            return self._ours[1]
+
+    def _new_client(self) -> openai.OpenAI:
+        import httpx2
+        import openai
+
+        from .transport import Transport
+
+        return openai.OpenAI(
+            api_key="held-by-the-transport",
+            base_url=self.base_url,
+            max_retries=0,
+            http_client=httpx2.Client(
+                transport=Transport(self.base_url, lambda: self._key),
+                timeout=httpx2.Timeout(None, connect=self._connect_s),
+            ),
+            default_headers={"User-Agent": "or_magic"},
+        )
+
+    def _fault(self, error: openai.APIError | httpx2.HTTPError, deadlines: Deadlines) -> tuple[CallError, bool]:
+        """Return the exception for what the client raised, and whether the request may have been sent."""
+        import httpx2
+        import openai
+
+        if isinstance(error, openai.APIStatusError):
+            response = error.response
+            body = self._key.redact(response.content) if self._key else response.content
+            return fault_of_response(response.status_code, response.headers, body, self._now()), True
+        cause = error.__cause__
+        if isinstance(cause, httpx2.ConnectTimeout):
+            return _timed_out("connect", self._connect_s), False
+        if isinstance(cause, httpx2.ConnectError):
+            return _unreachable(self.base_url, str(cause)), False
+        return _network_fault(deadlines), True
+
+
+class _Body:
+    """A response's body read under deadlines; what breaks it is kept in ``fault``, so that decoding can conclude."""
+
+    def __init__(self, response: httpx2.Response, deadlines: Deadlines, key: Secret | None, *, checks: bool) -> None:
+        self._checks = checks  # a client brought along does not know our limits while it reads
+        self._response = response
+        self._deadlines = deadlines
+        self._key = key.reveal().encode() if key else b""
+        self.fault: CallError | None = None
+
+    def payloads(self) -> Iterator[bytes | Comment]:
+        """Yield the payloads of an event stream; at the decoder's word, read on to the body's end."""
+        chunks = self._chunks()
+        try:
+            for payload in payloads(chunks):
+                if not isinstance(payload, Comment):
+                    self._deadlines.saw_data()
+                    if self._key and self._key in payload:
+                        payload = payload.replace(self._key, b"[key]")
+                yield payload
+                if payload == b"[DONE]":
+                    break
+        except CallError as error:  # a cap of the decoder
+            self.fault = error
+            return
+        fault = self.fault
+        self._deadlines.drain(_DRAIN_S)
+        for _ in chunks:
+            continue
+        self.fault = fault  # the answer is complete: how its connection ends does not matter
+
+    def whole(self) -> bytes:
+        """Return the whole body, up to a cap."""
+        held: list[bytes] = []
+        size = 0
+        for chunk in self._chunks():
+            held.append(chunk)
+            size += len(chunk)
+            if size > _MAX_WHOLE_BYTES:
+                self.fault = not_the_protocol(f"the answer is larger than {_MAX_WHOLE_BYTES:,} bytes")
+                break
+        body = b"".join(held)
+        return body.replace(self._key, b"[key]") if self._key else body
+
+    def _chunks(self) -> Iterator[bytes]:
+        chunks = self._response.iter_bytes()
+        while True:
+            try:
+                with self._deadlines:
+                    chunk = next(chunks, None)
+            except Exception:  # whatever the HTTP stack raises here, the connection or its framing broke
+                self.fault = _network_fault(self._deadlines)
+                return
+            if chunk is None:
+                return
+            if self._checks and self._deadlines.passed():
+                self.fault = _network_fault(self._deadlines)
+                return
+            yield chunk
+
+
+def _closed(fault: CallError, *, sent: bool) -> Closed:
+    if isinstance(fault, CallInterruptedError):
+        return Closed("interrupted", fault, sent=sent)
+    code = fault.status_code
+    if code is None:
+        return Closed("unknown" if sent else "error", fault, sent=sent)
+    return Closed("refused" if code < 500 else "error", fault, generation_id=None, sent=sent)
+
+
+def _broken(closed: Closed, fault: CallError, *, began: bool) -> Closed:
+    """Return the end of an answer whose body broke; an answer that was complete before that stays complete."""
+    if closed.status != "partial":
+        return closed
+    if isinstance(fault, CallInterruptedError) or (began and isinstance(fault, CallTimeoutError)):
+        return replace(closed, status="interrupted", error=fault)
+    return replace(closed, status="partial" if began else "unknown", error=fault)
+
+
+def _network_fault(deadlines: Deadlines) -> CallError:
+    if deadlines.stopped:
+        return CallInterruptedError("The call was stopped.", "Run it again.")
+    if phase := deadlines.passed():
+        return _timed_out(phase, None)
+    return ConnectionFailedError("The connection broke before the answer was finished.", "Run it again.")
+
+
+def _timed_out(phase: str, limit_s: float | None) -> CallTimeoutError:
+    limit = f" of {limit_s:g} s" if limit_s else ""
+    fault = CallTimeoutError(f"The {phase} limit{limit} has passed.", "Run it again, or raise the limit.")
+    fault.phase = phase
+    if phase == "connect":
+        fault.billed = "Nothing was sent."
+    return fault
+
+
+def _unreachable(base_url: str, reason: str) -> ConnectionFailedError:
+    host = urlsplit(base_url).netloc.rpartition("@")[2]
+    fault = ConnectionFailedError(
+        f"{host} cannot be reached ({reason or 'no connection'}).",
+        "Check the network, the proxy and the base URL.",
+    )
+    fault.billed = "Nothing was sent."
+    return fault

@@ -1,0 +1,112 @@
+"""The HTTP transport under openai's client: pooled, bounded by Deadlines, and the only place that spells the key.
+
+The key joins the headers here, below the client, so that neither the client, nor a request, nor an exception,
+nor a debug log ever holds it.
+"""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import httpcore2
+import httpx2
+
+from ..secrets import Secret
+from .deadlines import LimitedBackend
+
+# The client's own additions: who uses which machine is nobody's business, nor is another service's account.
+_NOT_OURS = ("x-stainless-", "openai-")
+_UNSENT = (httpcore2.ConnectError, httpcore2.ConnectTimeout, httpcore2.ProxyError, httpcore2.PoolTimeout)
+_FAILURES = (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError)
+
+
+class Transport(httpx2.BaseTransport):
+    """Sends requests over pooled connections; ``key`` goes to ``host`` alone."""
+
+    def __init__(self, base_url: str, key: Callable[[], Secret | None]) -> None:
+        self._host = urlsplit(base_url).netloc.encode()
+        self._key = key
+        self._pool = _pool(base_url)
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request and return its response, body unread.
+
+        Raises:
+            httpx2.ConnectError: no byte of the request was sent.
+            httpx2.ReadError: it may have been sent.
+        """
+        url = request.url
+        sent = httpcore2.Request(
+            request.method,
+            httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=self._headers(request),
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        try:
+            response = self._pool.handle_request(sent)
+        except _UNSENT as error:
+            raise httpx2.ConnectError(str(error)) from None
+        except _FAILURES as error:
+            raise httpx2.ReadError(str(error)) from None
+        return httpx2.Response(
+            response.status, headers=response.headers, stream=_Body(response), extensions=response.extensions
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+    def _headers(self, request: httpx2.Request) -> list[tuple[bytes, bytes]]:
+        headers = [
+            (name, value)
+            for name, value in request.headers.raw
+            if not name.lower().startswith((*[prefix.encode() for prefix in _NOT_OURS], b"authorization"))
+        ]
+        key = self._key()
+        if key is not None and request.url.netloc == self._host:
+            headers.append((b"Authorization", b"Bearer " + key.reveal().encode("utf-8", "replace")))
+        return headers
+
+
+class _Body(httpx2.SyncByteStream):
+    """The response's body; closing it before its end closes the connection, after its end keeps it."""
+
+    def __init__(self, response: httpcore2.Response) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._response.iter_stream()
+        except _FAILURES as error:
+            raise httpx2.ReadError(str(error)) from None
+
+    def close(self) -> None:
+        self._response.close()
+
+
+def _pool(base_url: str) -> httpcore2.ConnectionPool:
+    limits = {
+        "ssl_context": httpx2.create_ssl_context() if base_url.startswith("https") else None,
+        "max_connections": None,  # waiting for a connection would be a limit nobody set
+        "max_keepalive_connections": 256,
+        "keepalive_expiry": 60.0,
+        "network_backend": LimitedBackend(),
+    }
+    proxy = _proxy_of(base_url)
+    if proxy is None:
+        return httpcore2.ConnectionPool(**limits)
+    address = urlsplit(proxy)
+    auth = (address.username or "", address.password or "") if address.username else None
+    bare = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()
+    return httpcore2.HTTPProxy(bare, proxy_auth=auth, **limits)
+
+
+def _proxy_of(base_url: str) -> str | None:
+    address = urlsplit(base_url)
+    if not address.hostname or urllib.request.proxy_bypass(address.hostname):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(address.scheme) or proxies.get("all")

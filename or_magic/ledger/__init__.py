@@ -1,0 +1,121 @@
+"""The books: every attempt that was, or may have been, sent is a row before it is sent, and settled after."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import LedgerError
+from ..values import Row
+from .record import from_json, to_json
+from .spool import Entry, Spool
+from .sqlite import SqliteStore
+
+
+class LedgerWarning(UserWarning):
+    """The ledger cannot be written; entries wait beside it."""
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, LedgerWarning, stacklevel=2)
+
+
+class Ledger:
+    """A store that may fail and a spool that takes over; writing here never breaks a call."""
+
+    def __init__(self, store: SqliteStore, *, warn: Callable[[str], None] = _warn) -> None:
+        self._store = store
+        self._spool = Spool(store.path)
+        self._warn = warn
+        self._lock = threading.Lock()
+        self._warned = False
+        self._looked = False
+
+    @property
+    def path(self) -> Path:
+        """The file of the ledger."""
+        return self._store.path
+
+    def open(self, row: Row) -> None:
+        """Write the row of a request that is about to be sent; its ``bound_usd`` is the reservation."""
+        self._write(lambda: self._store.insert(row), {"op": "open", "row": to_json(row)})
+
+    def note_generation(self, row: Row, generation_id: str) -> None:
+        """Keep the generation id as soon as it is known: with it the cost can be asked for, even after a crash."""
+        self._write(
+            lambda: self._store.note_generation(row.row_id, generation_id),
+            {"op": "note", "row_id": row.row_id, "generation_id": generation_id},
+        )
+
+    def settle(self, row: Row) -> None:
+        """Write the outcome of an attempt."""
+        self._write(lambda: self._store.settle([row]), {"op": "settle", "row": to_json(row)})
+
+    def discard(self, row: Row) -> None:
+        """Remove the row of a request that never left this side."""
+        self._write(lambda: self._store.discard(row.row_id), {"op": "discard", "row_id": row.row_id})
+
+    def pending(self) -> list[Row]:
+        """Return settled rows whose cost is not known and can be asked for.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        self._drain()
+        return self._store.rows(
+            "cost_source IN ('unknown', 'estimated') AND status <> 'open' AND generation_id LIKE 'gen-%'"
+        )
+
+    def unsettled(self) -> list[Row]:
+        """Return rows that are still open: running now, or left by a crash.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        return self._store.rows("cost_source IN ('unknown', 'estimated') AND status = 'open'")
+
+    def batches(self, columns: Sequence[str], where: str, values: Sequence[Any]) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield batches of records, oldest first.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        self._drain()
+        yield from self._store.batches(columns, where, values)
+
+    def close(self) -> None:
+        """Close the file; what waits in the spool waits for the next session."""
+        self._store.close()
+
+    def _write(self, action: Callable[[], None], entry: Entry) -> None:
+        try:
+            self._drain()
+            action()
+        except LedgerError as error:
+            place = self._spool.append(entry)
+            self._looked = False
+            with self._lock:
+                first, self._warned = not self._warned, True
+            if first:
+                self._warn(f"{error} Until then the entries wait in {place}.")
+
+    def _drain(self) -> None:
+        if self._looked:
+            return
+        if self._spool.waiting():
+            self._spool.drain(self._replay)
+        self._looked = True
+
+    def _replay(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if entry["op"] == "open":
+                self._store.insert(from_json(entry["row"]))
+            elif entry["op"] == "settle":
+                self._store.settle([from_json(entry["row"])])
+            elif entry["op"] == "note":
+                self._store.note_generation(entry["row_id"], entry["generation_id"])
+            else:
+                self._store.discard(entry["row_id"])

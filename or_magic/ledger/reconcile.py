@@ -1,0 +1,179 @@
+"""Ask the gateway what became of calls whose cost is not known: in the background, with bounded patience."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ..errors import CallError, RateLimitedError, RefusedError, UnknownModelError
+from ..protocol.decode import money
+from ..values import Row
+from . import Ledger
+
+# Generations can be unknown for a while after their answer (WIRE.md §9).
+DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+_ABANDONED = timedelta(days=1)
+
+Ask = Callable[[str], Mapping[str, Any]]
+
+
+class Reconciler:
+    """Settles rows from ``GET /generation``; a thread exists only while something waits."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        ask: Ask,
+        *,
+        delays_s: tuple[float, ...] = DELAYS_S,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._ledger = ledger
+        self._ask = ask
+        self._delays_s = delays_s
+        self._clock = clock
+        self._now = now
+        self._change = threading.Condition()
+        self._due: list[tuple[float, int, Row, int]] = []  # when, order of arrival, what, how often asked
+        self._arrivals = 0
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def soon(self, row: Row) -> None:
+        """Ask for ``row`` in the background, if it can be asked for."""
+        if can_ask(row):
+            self._schedule(row, asked=0)
+
+    def now(self) -> tuple[int, int]:
+        """Ask once for every row that needs it, those of a crash included; return (settled, still unknown).
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        rows = [*self._ledger.pending(), *self.orphans()]
+        settled = sum(self._once(row) for row in rows)
+        return settled, len(rows) - settled
+
+    def orphans(self) -> list[Row]:
+        """Close the rows that a crash left open and return them: their outcome was never learnt.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        found = [_abandoned(row) for row in self._ledger.unsettled() if self._is_orphan(row)]
+        for row in found:
+            self._ledger.settle(row)
+        return [row for row in found if can_ask(row)]
+
+    def wait(self, limit_s: float) -> bool:
+        """Wait until nothing is being asked; False if that takes longer."""
+        with self._change:
+            return self._change.wait_for(lambda: self._thread is None, limit_s)
+
+    def close(self) -> None:
+        """Stop asking; what is still unknown is asked for by the next session."""
+        with self._change:
+            self._closed = True
+            self._due.clear()
+            self._change.notify_all()
+        self.wait(5.0)
+
+    def _schedule(self, row: Row, asked: int) -> None:
+        with self._change:
+            if self._closed:
+                return
+            self._arrivals += 1
+            heapq.heappush(self._due, (self._clock() + self._delays_s[asked], self._arrivals, row, asked))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="or_magic reconcile", daemon=True)
+                self._thread.start()
+            self._change.notify_all()
+
+    def _work(self) -> None:
+        while (next_one := self._next()) is not None:
+            row, asked = next_one
+            if not self._once(row) and asked + 1 < len(self._delays_s):
+                self._schedule(row, asked + 1)
+
+    def _next(self) -> tuple[Row, int] | None:
+        with self._change:
+            while self._due:
+                wait_s = self._due[0][0] - self._clock()
+                if wait_s <= 0:
+                    _, _, row, asked = heapq.heappop(self._due)
+                    return row, asked
+                self._change.wait(wait_s)
+            self._thread = None
+            self._change.notify_all()
+            return None
+
+    def _once(self, row: Row) -> bool:
+        """Ask for one row; True where nothing more is to be learnt."""
+        try:
+            told = self._ask(str(row.generation_id))
+        except (UnknownModelError, RateLimitedError):  # 404: not known yet
+            return False
+        except RefusedError:
+            return True
+        except CallError:
+            return False
+        settled = reconciled(row, told)
+        if settled is None:
+            return False
+        self._ledger.settle(settled)
+        return True
+
+    def _is_orphan(self, row: Row) -> bool:
+        if row.host != socket.gethostname():
+            return self._now() - row.started_at > _ABANDONED
+        return row.pid != os.getpid() and not _alive(row.pid, row.started_at)
+
+
+def can_ask(row: Row) -> bool:
+    """Whether the cost is unknown and OpenRouter, whose ids these are, can be asked."""
+    known = row.cost_source not in ("unknown", "estimated")
+    return not known and row.status != "open" and str(row.generation_id).startswith("gen-")
+
+
+def reconciled(row: Row, told: Mapping[str, Any]) -> Row | None:
+    """Return the row with what ``/generation`` told, or None where it does not tell the cost yet."""
+    cost_usd = money(told.get("total_cost"))
+    if cost_usd is None:
+        return None
+    native = {name: told.get(f"native_tokens_{name}") for name in ("prompt", "completion", "reasoning", "cached")}
+    counts = {f"{n}_tokens": value for n, value in native.items() if isinstance(value, int) and value >= 0}
+    total = (counts.get("prompt_tokens") or 0) + (counts.get("completion_tokens") or 0)
+    words = {"model": told.get("model"), "provider": told.get("provider_name")}
+    return replace(
+        row,
+        cost_usd=cost_usd,
+        cost_source="reconciled",
+        total_tokens=total or row.total_tokens,
+        finish_reason=row.finish_reason or told.get("finish_reason"),
+        **counts,
+        **{name: word for name, word in words.items() if isinstance(word, str)},
+    )
+
+
+def _abandoned(row: Row) -> Row:
+    if row.bound_usd is None:
+        return replace(row, status="unknown", cost_source="unknown", error="kernel ended")
+    return replace(row, status="unknown", cost_usd=row.bound_usd, cost_source="estimated", error="kernel ended")
+
+
+def _alive(pid: int, since: datetime) -> bool:
+    import psutil
+
+    try:
+        born = psutil.Process(pid).create_time()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return bool(psutil.pid_exists(pid))
+    return bool(born <= since.timestamp() + 1.0)  # a later process has got the same number

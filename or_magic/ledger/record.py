@@ -1,0 +1,57 @@
+"""A Row as a record of the table and as a line of JSON, and back. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from ..values import Row, from_pico, to_pico
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_MONEY = ("cost_usd", "upstream_usd", "saved_usd", "bound_usd")
+FIELDS = tuple(f.name for f in fields(Row))
+
+# Columns of the table, in the order of ``to_record``.
+COLUMNS = tuple("cost_text" if n == "cost_usd" else n.replace("_usd", "_pico") for n in FIELDS) + ("cost_pico",)
+
+
+def microseconds(moment: datetime) -> int:
+    """Return whole microseconds since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def to_record(row: Row) -> tuple[Any, ...]:
+    """Return the values of ``COLUMNS``."""
+    record: list[Any] = [getattr(row, name) for name in FIELDS]
+    for place, name in enumerate(FIELDS):
+        value = record[place]
+        if name == "started_at":
+            record[place] = microseconds(value)
+        elif name == "cost_usd":
+            record[place] = None if value is None else str(value)
+        elif name in _MONEY and value is not None:
+            record[place] = to_pico(value)
+    return (*record, None if row.cost_usd is None else to_pico(row.cost_usd))
+
+
+def from_record(record: tuple[Any, ...]) -> Row:
+    """Return the row of a record."""
+    told = dict(zip(FIELDS, record, strict=False))
+    told["started_at"] = _EPOCH + told["started_at"] * _MICROSECOND
+    for name in _MONEY:
+        if told[name] is not None:
+            told[name] = Decimal(told[name]) if name == "cost_usd" else from_pico(told[name])
+    return Row(**told)
+
+
+def to_json(row: Row) -> dict[str, Any]:
+    """Return the row for a line of the spool."""
+    return dict(zip(COLUMNS, to_record(row), strict=True))
+
+
+def from_json(told: dict[str, Any]) -> Row:
+    """Return the row of a line of the spool."""
+    return from_record(tuple(told[name] for name in COLUMNS))

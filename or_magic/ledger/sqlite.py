@@ -1,0 +1,172 @@
+"""The ledger in SQLite: WAL and ``synchronous=FULL``, one writer per process, patient with other processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import LedgerError
+from ..values import Row
+from .files import make_private_file, make_private_folder, on_network
+from .migrations import migrate
+from .record import COLUMNS, from_record, to_record
+
+_T = TypeVar("_T")
+_PATIENCE_S = 60.0
+_PLACES = ", ".join("?" * len(COLUMNS))
+_NAMES = ", ".join(COLUMNS)
+# What is settled stays: only a row whose cost is not known yet is written again.
+_UPSERT = f"""
+    INSERT INTO calls ({_NAMES}) VALUES ({_PLACES}) ON CONFLICT (row_id) DO UPDATE SET
+    {", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "row_id")}
+    WHERE calls.cost_source IN ('unknown', 'estimated')
+"""
+_INSERT = f"INSERT OR IGNORE INTO calls ({_NAMES}) VALUES ({_PLACES})"
+
+
+class SqliteStore:
+    """One file. Every method may be called from any thread, and raises LedgerError where the file fails."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
+        self.path = path
+        self._clock = clock
+        self._sleep = sleep
+        self._patience_s = patience_s
+        self._lock = threading.RLock()
+        self._writer: tuple[int, sqlite3.Connection] | None = None
+
+    def insert(self, row: Row) -> None:
+        """Add an open row; on disk when this returns."""
+        with self._write() as connection:
+            connection.execute(_INSERT, to_record(row))
+
+    def settle(self, rows: Sequence[Row]) -> None:
+        """Write rows whose outcome is known now; on disk when this returns."""
+        with self._write() as connection:
+            connection.executemany(_UPSERT, map(to_record, rows))
+
+    def note_generation(self, row_id: str, generation_id: str) -> None:
+        """Keep the id by which the gateway can be asked; it survives a crash, and with luck a power cut."""
+        with self._write(durable=False) as connection:
+            connection.execute(
+                "UPDATE calls SET generation_id = ? WHERE row_id = ? AND status = 'open'", (generation_id, row_id)
+            )
+
+    def discard(self, row_id: str) -> None:
+        """Remove an open row whose request never left."""
+        with self._write() as connection:
+            connection.execute("DELETE FROM calls WHERE row_id = ? AND status = 'open'", (row_id,))
+
+    def rows(self, where: str = "1", values: Sequence[Any] = ()) -> list[Row]:
+        """Return rows that match a condition of ours, oldest first."""
+        with self._read() as connection:
+            found = connection.execute(f"SELECT {_NAMES} FROM calls WHERE {where} ORDER BY id", values)
+            return [from_record(record) for record in found]
+
+    def batches(
+        self, columns: Sequence[str], where: str, values: Sequence[Any], size: int = 20_000
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield batches of records with these columns, oldest first."""
+        with self._read() as connection:
+            found = connection.execute(f"SELECT {', '.join(columns)} FROM calls WHERE {where} ORDER BY id", values)
+            while batch := found.fetchmany(size):
+                yield batch
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._writer is not None and self._writer[0] == os.getpid():
+                self._writer[1].close()
+            self._writer = None
+
+    @contextlib.contextmanager
+    def _write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._told():
+            connection = self._connection()
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+            try:
+                yield connection
+                self._patiently(lambda: connection.execute("COMMIT"))
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        # A connection of its own: a long read must not hold up the calls that are being written.
+        with self._told():
+            self._connection()
+            with contextlib.closing(sqlite3.connect(self.path, timeout=self._patience_s)) as connection:
+                yield connection
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            self.close()
+            raise LedgerError(
+                f"The ledger {self.path} cannot be used: {error}. Answers are not affected. "
+                "Free its disk, or set OR_MAGIC_HOME to a folder that can be written."
+            ) from error
+
+    def _connection(self) -> sqlite3.Connection:
+        with self._lock:
+            if self._writer is None or self._writer[0] != os.getpid():  # SQLite must not be carried over a fork
+                self._writer = (os.getpid(), self._connect())
+            return self._writer[1]
+
+    def _connect(self) -> sqlite3.Connection:
+        make_private_folder(self.path.parent)
+        make_private_file(self.path)
+        connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            mode = "DELETE" if on_network(self.path.parent) else "WAL"
+            self._patiently(lambda: _set_journal(connection, mode))
+            self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+            migrate(connection, str(self.path))
+            self._patiently(lambda: connection.execute("COMMIT"))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _patiently(self, action: Callable[[], _T]) -> _T:
+        # Our own waiting: SQLite's sleeps up to 100 ms between tries, and then starves among many processes.
+        end = self._clock() + self._patience_s
+        pause_s = 0.0005
+        while True:
+            try:
+                return action()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                    raise
+                if self._clock() >= end:
+                    raise
+            self._sleep(pause_s * random.uniform(0.5, 1.5))
+            pause_s = min(pause_s * 1.5, 0.01)
+
+
+def _set_journal(connection: sqlite3.Connection, mode: str) -> None:
+    try:
+        connection.execute(f"PRAGMA journal_mode = {mode}")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or mode == "DELETE":
+            raise
+        connection.execute("PRAGMA journal_mode = DELETE")  # no shared memory here: slower, and as safe

@@ -1,0 +1,177 @@
+"""The books around one attempt: a row is open before the request leaves, and settled when its outcome is known."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Protocol
+
+from ..errors import CallError, ProtocolError
+from ..events import Closed, Event, Metered, Opened, Piece, Send
+from ..values import CostSource, Request, Row, Usage
+
+
+class Books(Protocol):
+    """What the account needs of a ledger."""
+
+    def open(self, row: Row) -> None: ...
+
+    def note_generation(self, row: Row, generation_id: str) -> None: ...
+
+    def settle(self, row: Row) -> None: ...
+
+    def discard(self, row: Row) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Who keeps the books: the session and gateway a row names, and what money can be said beforehand."""
+
+    session: str
+    gateway: str
+    bound_usd: Callable[[Request], Decimal | None]
+    settled: Callable[[Row], None]
+    clock: Callable[[], float] = time.perf_counter
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+def account(send: Send, books: Books, desk: Desk) -> Send:
+    """Return ``send`` with books: whatever ends the stream, and however, its row is settled."""
+
+    def accounted(request: Request) -> Generator[Event, None, None]:
+        entry = _Entry(_open_row(request, desk), desk.clock)
+        books.open(entry.row)
+        stream = send(request)
+        try:
+            for event in stream:
+                if entry.take(event):
+                    books.note_generation(entry.row, entry.row.generation_id or "")
+                if isinstance(event, Closed):
+                    _settle(entry, event, books, desk)
+                yield event
+        finally:
+            stream.close()
+            if not entry.settled:  # interrupted, or given up by whoever was reading
+                _settle(entry, Closed("interrupted", generation_id=entry.row.generation_id), books, desk)
+
+    return accounted
+
+
+class _Entry:
+    """One row while its attempt runs."""
+
+    def __init__(self, row: Row, clock: Callable[[], float]) -> None:
+        self.row = row
+        self.settled = False
+        self._clock = clock
+        self._started = clock()
+        self._first: float | None = None
+        self._usage: Usage | None = None
+
+    def take(self, event: Event) -> bool:
+        """Take an event in; True where it told the generation id."""
+        if isinstance(event, Piece):
+            if self._first is None:
+                self._first = self._clock()
+        elif isinstance(event, Metered):
+            self._usage = event.usage
+        elif isinstance(event, Opened) and event.generation_id:
+            self.row = replace(self.row, generation_id=event.generation_id)
+            return True
+        return False
+
+    def close(self, closed: Closed) -> Row:
+        """Return the settled row."""
+        usage = self._usage or Usage()
+        cost_usd, source = _cost(closed, self._usage, self.row.bound_usd)
+        return replace(
+            self.row,
+            status=closed.status,
+            finish_reason=closed.finish_reason,
+            error=closed.error.label if closed.error else None,
+            model=closed.model,
+            provider=closed.provider,
+            generation_id=closed.generation_id or self.row.generation_id,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            cached_tokens=usage.cached_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            total_tokens=usage.total_tokens,
+            upstream_usd=usage.upstream_usd,
+            cost_usd=cost_usd,
+            cost_source=source,
+            first_token_s=None if self._first is None else self._first - self._started,
+            latency_s=self._clock() - self._started,
+        )
+
+
+def _settle(entry: _Entry, closed: Closed, books: Books, desk: Desk) -> None:
+    row = entry.close(closed)
+    if not closed.sent:
+        books.discard(row)
+    else:
+        try:
+            books.settle(row)
+        except KeyboardInterrupt:  # a second interrupt, right here: the outcome must still be written
+            books.settle(row)
+            entry.settled = True
+            raise
+    entry.settled = True
+    desk.settled(row)
+
+
+def _cost(closed: Closed, usage: Usage | None, bound_usd: Decimal | None) -> tuple[Decimal | None, CostSource]:
+    """Return what the attempt cost and how that is known (DESIGN §2); unknown is None, never 0."""
+    if usage is not None and usage.cost_usd is not None:
+        return usage.cost_usd, "billed"
+    if closed.status == "refused" or _failed_before_it_ran(closed):
+        return Decimal(0), "none"
+    if closed.status == "ok" or bound_usd is None:
+        return None, "unknown"
+    return bound_usd, "estimated"
+
+
+def _failed_before_it_ran(closed: Closed) -> bool:
+    # A 5xx with OpenRouter's error object and no generation ran nowhere (WIRE.md §5.10); an edge's HTML says nothing.
+    error = closed.error
+    failed = isinstance(error, CallError) and not isinstance(error, ProtocolError) and error.body is not None
+    return failed and closed.status == "error" and closed.generation_id is None
+
+
+def _open_row(request: Request, desk: Desk) -> Row:
+    origin = request.origin
+    return Row(
+        row_id=uuid.uuid4().hex,
+        started_at=desk.now(),
+        session=desk.session,
+        user=_user(),
+        notebook=origin.notebook,
+        cell_id=origin.cell_id,
+        source=origin.source,
+        purpose=origin.purpose,
+        tag=origin.tag,
+        chat=origin.chat,
+        call_id=origin.call_id,
+        parent_call_id=origin.parent_call_id,
+        attempt=origin.attempt,
+        gateway=desk.gateway,
+        model_requested=request.model,
+        bound_usd=desk.bound_usd(request),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+    )
+
+
+def _user() -> str | None:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without a user entry
+        return None

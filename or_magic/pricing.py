@@ -1,0 +1,88 @@
+"""Prices, and what a request may cost at most; Decimal throughout (WIRE.md §8). Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from .content import Text
+from .values import Request
+
+# Conditions of an override; every other key of it is a price.
+_CONDITIONS = ("min_prompt_tokens", "utc_start", "utc_end", "utc_days")
+# Fields that let the gateway do more than one answer of one model.
+_UNBOUNDED = ("plugins", "web_search_options", "models", "n", "preset")
+_TOKENS_PER_MESSAGE = 8  # role marks and separators of every template we know are fewer
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """USD per unit by name (``prompt``, ``completion``, ``request``, …); a name with an unknown price is absent."""
+
+    usd: Mapping[str, Decimal] = field(default_factory=dict)
+    overrides: tuple[Mapping[str, Any], ...] = ()
+
+    def known(self) -> bool:
+        """Whether tokens have a price: routers, for example, have none beforehand."""
+        return "prompt" in self.usd and "completion" in self.usd
+
+    def dearest(self) -> Mapping[str, Decimal]:
+        """Return for every unit the highest price that any override can make of it."""
+        highest = dict(self.usd)
+        for override in self.overrides:
+            for name, price in _prices(override).items():
+                highest[name] = max(price, highest.get(name, price))
+        return highest
+
+
+def parse_prices(told: Mapping[str, Any]) -> Prices:
+    """Return the prices of a catalogue item; ``-1`` and what is no number are unknown, an absent price too."""
+    overrides = told.get("overrides")
+    found = tuple(item for item in overrides if isinstance(item, Mapping)) if isinstance(overrides, list) else ()
+    return Prices(_prices(told), found)
+
+
+def bound_usd(prices: Prices, request: Request, max_completion_tokens: int | None) -> Decimal | None:
+    """Return what the request may cost at most, or None where that cannot be said.
+
+    A token is at least one byte, so the bytes of the text bound its tokens. Pictures, files and sound have no
+    such bound, nor has what the gateway may add on its own (a web search, another model); without any limit on
+    the answer there is none either.
+    """
+    limit = _limit(request.params, max_completion_tokens)
+    parts = [part for message in request.messages for part in message.parts]
+    if limit is None or not prices.known() or not all(isinstance(part, Text) for part in parts):
+        return None
+    written = json.dumps(dict(request.params), default=str, ensure_ascii=False)
+    if any(name in request.params for name in _UNBOUNDED) or '"openrouter:' in written:
+        return None
+    size = len(written.encode()) + sum(len(part.text.encode()) for part in parts if isinstance(part, Text))
+    tokens = size + _TOKENS_PER_MESSAGE * (len(request.messages) + 1)
+    usd = prices.dearest()
+    prompt_usd = max(usd["prompt"], usd.get("input_cache_write", usd["prompt"]))
+    completion_usd = max(usd["completion"], usd.get("internal_reasoning", usd["completion"]))
+    return prompt_usd * tokens + completion_usd * limit + usd.get("request", Decimal(0))
+
+
+def _limit(params: Mapping[str, Any], max_completion_tokens: int | None) -> int | None:
+    asked = params.get("max_completion_tokens", params.get("max_tokens"))
+    limits = [n for n in (asked, max_completion_tokens) if isinstance(n, int) and n > 0]
+    return min(limits, default=None)
+
+
+def _prices(told: Mapping[str, Any]) -> dict[str, Decimal]:
+    found = {name: _price(value) for name, value in told.items() if name not in _CONDITIONS}
+    return {name: price for name, price in found.items() if price is not None}
+
+
+def _price(value: object) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
+        return None
+    try:
+        price = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return price if price.is_finite() and price >= 0 else None

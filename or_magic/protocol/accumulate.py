@@ -1,0 +1,64 @@
+"""Events become a Reply; parts are joined once, when somebody looks. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..content import Part, Reasoning, join
+from ..errors import CallError
+from ..events import Closed, Event, Metered, Opened, Piece
+from ..values import Reply, Status, Usage
+
+
+class Accumulation:
+    """The answer so far: add events as they come, ask for the reply at any time."""
+
+    def __init__(self, gateway: str = "", call_id: str = "") -> None:
+        self._gateway = gateway
+        self._call_id = call_id
+        self._fragments: list[Part] = []
+        self._usage: Usage | None = None
+        self._generation_id: str | None = None
+        self._closed: Closed | None = None
+
+    @property
+    def error(self) -> CallError | None:
+        """What the last attempt failed of."""
+        return self._closed.error if self._closed else None
+
+    def add(self, event: Event) -> None:
+        """Take one event in."""
+        if isinstance(event, Piece):
+            self._fragments.append(event.part)
+        elif isinstance(event, Opened):
+            self._restart(event)
+        elif isinstance(event, Metered):
+            self._usage = event.usage
+        elif isinstance(event, Closed):
+            self._closed = event
+
+    def reply(self, unfinished: Status = "interrupted") -> Reply:
+        """Return the reply of what has come; ``unfinished`` is its status if no Closed came."""
+        closed = self._closed or Closed(unfinished, generation_id=self._generation_id)
+        return Reply(
+            parts=tuple(_signed(part, closed.model) for part in join(self._fragments)),
+            usage=self._usage,
+            model=closed.model,
+            provider=closed.provider,
+            gateway=self._gateway,
+            finish_reason=closed.finish_reason,
+            status=closed.status,
+            id=closed.generation_id or self._generation_id,
+            call_id=self._call_id,
+        )
+
+    def _restart(self, opened: Opened) -> None:
+        # A new attempt answers from the beginning: texts of two attempts never mix.
+        self._fragments.clear()
+        self._usage = None
+        self._closed = None
+        self._generation_id = opened.generation_id
+
+
+def _signed(part: Part, model: str | None) -> Part:
+    return replace(part, model=model) if isinstance(part, Reasoning) and part.model is None else part

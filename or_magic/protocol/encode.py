@@ -1,0 +1,56 @@
+"""A Request becomes the JSON body of ``POST /chat/completions`` (WIRE.md §2, §3). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..content import Citation, ParsedFile, Part, Reasoning, Text, ToolCall, ToolResult
+from ..values import Message, Request
+
+_ASSISTANT_ONLY = (Reasoning, ToolCall, Citation, ParsedFile)
+
+
+def encode(request: Request) -> dict[str, Any]:
+    """Return the body; ``params`` come last, so that what the user says wins over what we add.
+
+    ``stream_options.include_usage`` has no effect on OpenRouter, which always tells the usage; other
+    OpenAI-compatible servers tell it only when asked.
+    """
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": [encoded for message in request.messages for encoded in _encode_message(message, request.model)],
+        "stream": request.stream,
+    }
+    if request.stream:
+        body["stream_options"] = {"include_usage": True}
+    return body | dict(request.params)
+
+
+def _encode_message(message: Message, model: str) -> Iterator[dict[str, Any]]:
+    results = [part.to_json() for part in message.parts if isinstance(part, ToolResult)]
+    if results:
+        yield from results
+        return
+    content = [part for part in message.parts if not isinstance(part, _ASSISTANT_ONLY)]
+    encoded: dict[str, Any] = {"role": message.role, "content": _encode_content(content)}
+    if message.role == "assistant":
+        encoded |= _encode_assistant(message.parts, model)
+    yield encoded
+
+
+def _encode_content(parts: list[Part]) -> str | list[Any]:
+    if all(isinstance(part, Text) for part in parts):
+        return "".join([part.text for part in parts if isinstance(part, Text)])
+    return [part.to_json() for part in parts]
+
+
+def _encode_assistant(parts: tuple[Part, ...], model: str) -> dict[str, Any]:
+    # Signed reasoning is readable only by the model that wrote it; another one may refuse it.
+    own = [part for part in parts if isinstance(part, Reasoning) and part.model in (None, model)]
+    fields = {
+        "reasoning_details": [detail for part in own for detail in part.to_json()],
+        "tool_calls": [part.to_json() for part in parts if isinstance(part, ToolCall)],
+        "annotations": [part.to_json() for part in parts if isinstance(part, ParsedFile)],
+    }
+    return {name: value for name, value in fields.items() if value}

@@ -1,0 +1,203 @@
+"""A status, a body or an error object becomes an exception in plain words (WIRE.md §7). Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from ..errors import (
+    CallError,
+    ForbiddenError,
+    KeyRefusedError,
+    PaymentError,
+    ProtocolError,
+    ProviderError,
+    RateLimitedError,
+    RefusedError,
+    UnknownModelError,
+)
+
+_CLASSES: dict[int, type[CallError]] = {
+    401: KeyRefusedError,
+    402: PaymentError,
+    403: ForbiddenError,
+    404: UnknownModelError,
+    429: RateLimitedError,
+}
+_ADVICE: dict[type[CallError], str] = {
+    KeyRefusedError: "Check the key: it may be mistyped, disabled or of another account.",
+    PaymentError: "Add credits, raise the key's limit, or ask for a smaller max_tokens.",
+    ForbiddenError: "Change the prompt, or the privacy and moderation settings of the account.",
+    RateLimitedError: "Wait and run it again, or choose another model.",
+}
+_BY_CODE = {
+    400: "Correct the request and run it again.",
+    404: "Check the model's name, or loosen the routing and privacy filters.",
+    408: "The gateway gave up waiting; run it again.",
+    413: "Make the prompt or its attachments smaller.",
+}
+
+
+def fault_of_response(status_code: int, headers: Mapping[str, str], body: bytes, now: datetime) -> CallError:
+    """Return the exception for an HTTP status of 300 and more.
+
+    ``now`` turns a ``Retry-After`` date into seconds.
+    """
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        parsed = None
+    told = parsed.get("error") if isinstance(parsed, Mapping) else None
+    if isinstance(told, str):
+        told = {"message": told}
+    if not isinstance(told, Mapping):
+        return _fault_without_envelope(status_code, headers, body)
+    wait_s = retry_after_s(headers, now)
+    return fault_of_error({"code": status_code} | dict(told), wait_s=wait_s, status_code=status_code)
+
+
+def fault_of_error(
+    told: object, *, began: bool = False, wait_s: float | None = None, status_code: int | None = None
+) -> CallError:
+    """Return the exception for an error object; ``began`` says that an answer had already begun."""
+    error: Mapping[str, Any] = told if isinstance(told, Mapping) else {"message": str(told)}
+    metadata = _mapping(error.get("metadata"))
+    code = status_code or _code(error)
+    error_type = error.get("error_type") or metadata.get("error_type")
+    kind = _class_of(code, str(error_type or ""), began)
+    wait_s = wait_s if wait_s is not None else _hint_s(error)
+    fault = kind(
+        f"{_message(error, metadata)}{f' ({code})' if code else ''}.",
+        _advice(kind, code, error, wait_s),
+        status_code=code,
+        error_type=str(error_type) if error_type else None,
+        body=told,
+        retry_after_s=wait_s,
+    )
+    if isinstance(fault, PaymentError):
+        fault.affordable_tokens = _affordable(str(error.get("message")))
+    return fault
+
+
+def not_the_protocol(what: str, body: bytes = b"") -> ProtocolError:
+    """Return the exception for an answer that cannot be read."""
+    start = f": {_readable(body)!r}" if body else ""
+    return ProtocolError(f"{what}{start}.", "Check the base URL; a proxy may have answered.")
+
+
+def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the wait that ``retry-after-ms`` or ``Retry-After`` (seconds or date) asks for; junk is None."""
+    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name, "").strip()
+        if not value:
+            continue
+        wait_s = _seconds(value, unit_s, now)
+        if wait_s is not None:
+            return wait_s
+    return None
+
+
+def _seconds(value: str, unit_s: float, now: datetime) -> float | None:
+    try:
+        wait_s = float(value) * unit_s
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        wait_s = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
+    return max(0.0, wait_s) if math.isfinite(wait_s) else None
+
+
+def _class_of(code: int | None, error_type: str, began: bool) -> type[CallError]:
+    if began or code is None or code >= 500 or code < 400:
+        return ProviderError
+    if error_type == "not_found" or (code == 400 and "model" in error_type):
+        return UnknownModelError
+    return _CLASSES.get(code, RefusedError)
+
+
+def _advice(kind: type[CallError], code: int | None, error: Mapping[str, Any], wait_s: float | None) -> str:
+    if wait_s:
+        advice = f"Wait {wait_s:.0f} s and run it again."
+    else:
+        advice = _ADVICE.get(kind) or _BY_CODE.get(code or 0) or "Run it again, or choose another model."
+    if fallbacks := _mapping(error.get("availability")).get("fallback_models"):
+        advice += f" The gateway suggests {', '.join(map(str, fallbacks))}."
+    return advice
+
+
+def _message(error: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
+    message = str(error.get("message") or "the gateway gave no reason").strip().rstrip(".")
+    raw = metadata.get("raw")
+    if raw:  # "Provider returned error" alone says nothing
+        message = f"{message}: {_raw_message(raw)}"
+    if metadata.get("provider_name") and metadata["provider_name"] not in message:
+        message = f"{metadata['provider_name']}: {message}"
+    if reasons := metadata.get("reasons"):
+        message = f"{message} [{', '.join(map(str, reasons))}]" if isinstance(reasons, list) else message
+    return _plain(message)
+
+
+def _raw_message(raw: object) -> str:
+    try:
+        inner = json.loads(raw) if isinstance(raw, str) else raw
+    except (ValueError, RecursionError):
+        inner = raw
+    if isinstance(inner, Mapping):
+        nested = _mapping(inner.get("error"))
+        inner = nested.get("message") or inner.get("message") or json.dumps(inner, default=str)
+    return str(inner).strip().rstrip(".")
+
+
+def _fault_without_envelope(status_code: int, headers: Mapping[str, str], body: bytes) -> CallError:
+    if 300 <= status_code < 400:
+        where = _plain(headers.get("location", "nowhere"))
+        return RefusedError(
+            f"The gateway redirects ({status_code}) to {where}; redirects are not followed: the key stays with its host.",
+            "Set the base URL to the right address.",
+            status_code=status_code,
+        )
+    return _class_of(status_code, "", began=False)(
+        f"HTTP {status_code} without an error object: {_readable(body)!r}.",
+        "Run it again; check the base URL if it stays so.",
+        status_code=status_code,
+    )
+
+
+def _readable(body: bytes) -> str:
+    text = body[:2000].decode("utf-8", "replace")
+    title = re.search(r"<title>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+    return " ".join((title[1] if title else text).split())[:120]
+
+
+def _plain(text: str) -> str:
+    # Control characters could rewrite a terminal's line; length could bury the advice.
+    return "".join([c if c.isprintable() else " " for c in text])[:400]
+
+
+def _code(error: Mapping[str, Any]) -> int | None:
+    code = error.get("code", error.get("http_status"))
+    if isinstance(code, str) and code.isdecimal() and len(code) == 3:
+        return int(code)
+    return code if isinstance(code, int) and 100 <= code <= 599 else None
+
+
+def _hint_s(error: Mapping[str, Any]) -> float | None:
+    hint = _mapping(error.get("availability")).get("retry_after")
+    wait_s = float(hint) if isinstance(hint, (int, float)) and not isinstance(hint, bool) else math.nan
+    return wait_s if math.isfinite(wait_s) and wait_s >= 0 else None
+
+
+def _affordable(message: str) -> int | None:
+    found = re.search(r"can only afford (\d{1,9})", message)
+    return int(found[1]) if found else None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

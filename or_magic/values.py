@@ -1,0 +1,247 @@
+"""The nouns everything else passes around: Message, Request, Usage, Reply, Row, Total. Frozen, stdlib only, no I/O."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any, Literal
+
+from .content import Audio, Citation, Image, Part, Reasoning, Text, ToolCall
+
+Role = Literal["system", "user", "assistant", "tool"]
+Status = Literal["open", "ok", "partial", "interrupted", "error", "refused", "unknown", "cached"]
+CostSource = Literal["billed", "reconciled", "estimated", "unknown", "none"]
+
+PICO_PER_USD = 10**12
+
+
+def to_pico(cost_usd: Decimal) -> int:
+    """Return whole pico-dollars, rounded half-even: the only rounding money ever gets."""
+    return int((cost_usd * PICO_PER_USD).to_integral_value(rounding=ROUND_HALF_EVEN))
+
+
+def from_pico(cost_pico: int) -> Decimal:
+    """Return dollars of whole pico-dollars, exactly."""
+    return Decimal(cost_pico).scaleb(-12)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn: a role and its content parts."""
+
+    role: Role
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long one attempt may take. Comments of the gateway count neither as first token nor as data."""
+
+    connect_s: float = 10.0
+    first_token_s: float = 300.0
+    idle_s: float = 120.0
+    total_s: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a call comes from and what it belongs to: the bookkeeping that travels with a request."""
+
+    call_id: str = ""
+    parent_call_id: str | None = None
+    attempt: int = 1
+    source: str = "api"
+    purpose: str = "answer"
+    tag: str | None = None
+    chat: str | None = None
+    notebook: str | None = None
+    cell_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to one model. ``params`` are further fields of the request's JSON, as they are sent."""
+
+    model: str
+    messages: tuple[Message, ...]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    stream: bool = True
+    origin: Origin = Origin()
+    timeouts: Timeouts = Timeouts()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an answer took, as the gateway told it; None is unknown, never 0.
+
+    ``prompt_tokens`` include cached and written ones, ``completion_tokens`` include reasoning (WIRE.md §6).
+    ``cost_usd`` is the JSON number as Decimal, never through a float.
+    """
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    total_tokens: int | None = None
+    cost_usd: Decimal | None = None
+    upstream_usd: Decimal | None = None
+
+    def __or__(self, later: Usage) -> Usage:
+        """Return this with what ``later`` knows; a later None undoes nothing."""
+        told = {f.name: getattr(later, f.name) for f in fields(later)}
+        return replace(self, **{name: value for name, value in told.items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, whole or partial: its parts in order, what it took, and who really gave it."""
+
+    parts: tuple[Part, ...] = ()
+    usage: Usage | None = None
+    model: str | None = None
+    provider: str | None = None
+    gateway: str = ""
+    finish_reason: str | None = None
+    status: Status = "partial"
+    id: str | None = None
+    call_id: str = ""
+    latency_s: float | None = None
+    first_token_s: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The words of the answer, without reasoning."""
+        return "".join([part.text for part in self.parts if isinstance(part, Text)])
+
+    @property
+    def reasoning(self) -> str:
+        """What the model thought aloud; empty where it did not."""
+        return "".join([part.text for part in self.parts if isinstance(part, Reasoning)])
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """The pictures, in order."""
+        return tuple(part for part in self.parts if isinstance(part, Image))
+
+    @property
+    def audio(self) -> Audio | None:
+        """The sound, if there is any."""
+        return next((part for part in self.parts if isinstance(part, Audio)), None)
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """The pages the answer names, each once."""
+        return tuple(part for part in self.parts if isinstance(part, Citation))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The functions the model wants run."""
+        return tuple(part for part in self.parts if isinstance(part, ToolCall))
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """What was billed, exactly as told; None where nobody told it."""
+        return self.usage.cost_usd if self.usage else None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the offline simulator, not a model, gave this answer."""
+        return self.gateway == "offline"
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One attempt in the ledger (DESIGN §2). ``row_id`` is unique; ``bound_usd`` is what it may cost at most."""
+
+    row_id: str
+    started_at: datetime
+    session: str
+    user: str | None = None
+    notebook: str | None = None
+    cell_id: str | None = None
+    source: str = "api"
+    purpose: str = "answer"
+    tag: str | None = None
+    chat: str | None = None
+    call_id: str
+    parent_call_id: str | None = None
+    attempt: int = 1
+    gateway: str
+    model_requested: str
+    model: str | None = None
+    provider: str | None = None
+    status: Status = "open"
+    finish_reason: str | None = None
+    error: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    total_tokens: int | None = None
+    cost_usd: Decimal | None = None
+    cost_source: CostSource = "unknown"
+    upstream_usd: Decimal | None = None
+    saved_usd: Decimal | None = None
+    first_token_s: float | None = None
+    latency_s: float | None = None
+    generation_id: str | None = None
+    bound_usd: Decimal | None = None
+    host: str = ""
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Money that is known, money that is estimated, and how many calls cost nobody knows what."""
+
+    billed_usd: Decimal = Decimal(0)
+    estimated_usd: Decimal = Decimal(0)
+    unknown_calls: int = 0
+    simulated: bool = False
+
+    def __add__(self, other: Total) -> Total:
+        return Total(
+            self.billed_usd + other.billed_usd,
+            self.estimated_usd + other.estimated_usd,
+            self.unknown_calls + other.unknown_calls,
+            self.simulated or other.simulated,
+        )
+
+    def __str__(self) -> str:
+        told = dollars(self.billed_usd, digits=4)
+        if self.estimated_usd:
+            told += f" + ~{dollars(self.estimated_usd, digits=4)} estimated"
+        if self.unknown_calls:
+            told += f" + {self.unknown_calls} unknown"
+        return f"{told} simulated" if self.simulated else told
+
+    __repr__ = __str__
+
+    @property
+    def at_least(self) -> str:
+        """One short figure: the billed money, with ``≥`` where something is missing from it."""
+        missing = "≥ " if self.unknown_calls or self.estimated_usd else ""
+        return f"{missing}{dollars(self.billed_usd, digits=4)}"
+
+
+def dollars(amount_usd: Decimal, digits: int = 6) -> str:
+    """Return an amount for people: ``digits`` decimals, more where only zeros would be seen."""
+    if amount_usd and abs(amount_usd) < Decimal(10) ** -digits:
+        digits = min(12, 1 - math.floor(amount_usd.copy_abs().log10()))
+    return f"${amount_usd:,.{digits}f}"
+
+
+def sum_usd(amounts: Iterable[Decimal]) -> Decimal:
+    """Return the exact sum: whole pico-dollars do not drift, whatever the order."""
+    return from_pico(sum(map(to_pico, amounts)))
