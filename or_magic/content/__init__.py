@@ -52,9 +52,9 @@ class Kind(NamedTuple):
 
 KINDS: dict[str, Kind] = {
     "text": Kind(Text, lambda part: part.refusal, text.join),
-    "reasoning": Kind(Reasoning, lambda part: None, reasoning.join),
-    "image": Kind(Image, lambda part: object(), image.join, own_place=True),
-    "audio": Kind(Audio, lambda part: None, audio.join, own_place=True),
+    "reasoning": Kind(Reasoning, lambda _: None, reasoning.join),
+    "image": Kind(Image, lambda _: object(), image.join, own_place=True),
+    "audio": Kind(Audio, lambda _: None, audio.join, own_place=True),
     "citation": Kind(Citation, lambda part: part.url, citation.join),
     "parsed_file": Kind(ParsedFile, lambda part: repr(part.annotation), file.join_parsed),
     "tool_call": Kind(ToolCall, lambda part: part.index, tool_call.join),

@@ -45,5 +45,10 @@ def join(fragments: Sequence[Citation]) -> Citation:
 
 def _citation(told: Mapping[str, Any]) -> Citation:
     words = {key: told[key] for key in ("title", "content") if isinstance(told.get(key), str)}
-    place = {name: told.get(f"{name}_index") for name in ("start", "end")}
-    return Citation(told["url"], **words, **{n: i if isinstance(i, int) else None for n, i in place.items()})
+    start, end = (told.get(name) for name in ("start_index", "end_index"))
+    return Citation(
+        told["url"],
+        start=start if isinstance(start, int) else None,
+        end=end if isinstance(end, int) else None,
+        **words,
+    )

@@ -30,7 +30,9 @@ class ToolCall:
         """
         value = json.loads(self.arguments) if self.arguments.strip() else {}
         if not isinstance(value, dict):
-            raise ValueError(f"the arguments of {self.name!r} are not a JSON object: {self.arguments[:80]!r}")
+            raise ValueError(  # noqa: TRY004 - it is the model's text that is wrong, not a type of ours
+                f"the arguments of {self.name!r} are not a JSON object: {self.arguments[:80]!r}"
+            )
         return value
 
     def to_json(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import Any
 
 import httpcore2
 
@@ -133,4 +133,4 @@ class LimitedBackend(httpcore2.SyncBackend):
     ) -> httpcore2.NetworkStream:
         """Connect as ever; the client's own connect limit holds here."""
         stream = super().connect_tcp(host, port, timeout, local_address, socket_options)
-        return cast(httpcore2.NetworkStream, _LimitedStream(stream))
+        return _LimitedStream(stream)

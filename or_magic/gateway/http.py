@@ -146,6 +146,7 @@ class Gateway:
             else:
                 events = decode_whole(body.whole(), generation_id)
             closed = yield from events
+            body.drain()
             return _broken(closed, body.fault, began=deadlines.data_came) if body.fault else closed
 
     def _post(self, request: Request) -> Any:
@@ -216,34 +217,34 @@ class _Body:
         self._response = response
         self._deadlines = deadlines
         self._key = key.reveal().encode() if key else b""
+        self._chunks = self._read()
         self.fault: CallError | None = None
 
     def payloads(self) -> Iterator[bytes | Comment]:
-        """Yield the payloads of an event stream; at the decoder's word, read on to the body's end."""
-        chunks = self._chunks()
+        """Yield the payloads of an event stream."""
         try:
-            for payload in payloads(chunks):
+            for payload in payloads(self._chunks):
                 if not isinstance(payload, Comment):
                     self._deadlines.saw_data()
                     if self._key and self._key in payload:
                         payload = payload.replace(self._key, b"[key]")
                 yield payload
-                if payload == b"[DONE]":
-                    break
         except CallError as error:  # a cap of the decoder
             self.fault = error
-            return
-        fault = self.fault
-        self._deadlines.drain(_DRAIN_S)
-        for _ in chunks:
-            continue
-        self.fault = fault  # the answer is complete: how its connection ends does not matter
+
+    def drain(self) -> None:
+        """Read on to the body's end, so that its connection is used again; how it ends does not matter any more."""
+        if self.fault is None:
+            self._deadlines.drain(_DRAIN_S)
+            for _ in self._chunks:
+                continue
+            self.fault = None
 
     def whole(self) -> bytes:
         """Return the whole body, up to a cap."""
         held: list[bytes] = []
         size = 0
-        for chunk in self._chunks():
+        for chunk in self._chunks:
             held.append(chunk)
             size += len(chunk)
             if size > _MAX_WHOLE_BYTES:
@@ -252,13 +253,13 @@ class _Body:
         body = b"".join(held)
         return body.replace(self._key, b"[key]") if self._key else body
 
-    def _chunks(self) -> Iterator[bytes]:
+    def _read(self) -> Iterator[bytes]:
         chunks = self._response.iter_bytes()
         while True:
             try:
                 with self._deadlines:
                     chunk = next(chunks, None)
-            except Exception:  # whatever the HTTP stack raises here, the connection or its framing broke
+            except Exception:  # noqa: BLE001 - whatever the HTTP stack raises here, the connection or its framing broke
                 self.fault = _network_fault(self._deadlines)
                 return
             if chunk is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpcore2
 import httpx2
@@ -88,25 +88,26 @@ class _Body(httpx2.SyncByteStream):
 
 
 def _pool(base_url: str) -> httpcore2.ConnectionPool:
-    limits = {
-        "ssl_context": httpx2.create_ssl_context() if base_url.startswith("https") else None,
-        "max_connections": None,  # waiting for a connection would be a limit nobody set
-        "max_keepalive_connections": 256,
-        "keepalive_expiry": 60.0,
-        "network_backend": LimitedBackend(),
-    }
-    proxy = _proxy_of(base_url)
-    if proxy is None:
-        return httpcore2.ConnectionPool(**limits)
-    address = urlsplit(proxy)
-    auth = (address.username or "", address.password or "") if address.username else None
-    bare = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()
-    return httpcore2.HTTPProxy(bare, proxy_auth=auth, **limits)
+    return httpcore2.ConnectionPool(
+        ssl_context=httpx2.create_ssl_context() if base_url.startswith("https") else None,
+        proxy=_proxy_of(base_url),
+        max_connections=None,  # waiting for a connection would be a limit nobody set
+        max_keepalive_connections=256,
+        keepalive_expiry=60.0,
+        network_backend=LimitedBackend(),
+    )
 
 
-def _proxy_of(base_url: str) -> str | None:
+def _proxy_of(base_url: str) -> httpcore2.Proxy | None:
+    """Return the proxy that the environment names for this address."""
     address = urlsplit(base_url)
     if not address.hostname or urllib.request.proxy_bypass(address.hostname):
         return None
     proxies = urllib.request.getproxies()
-    return proxies.get(address.scheme) or proxies.get("all")
+    found = proxies.get(address.scheme) or proxies.get("all")
+    if not found:
+        return None
+    proxy = urlsplit(found if "://" in found else f"http://{found}")
+    bare = proxy._replace(netloc=proxy.netloc.rpartition("@")[2]).geturl()
+    auth = (unquote(proxy.username), unquote(proxy.password or "")) if proxy.username else None
+    return httpcore2.Proxy(bare, auth=auth)

@@ -148,19 +148,31 @@ def reconciled(row: Row, told: Mapping[str, Any]) -> Row | None:
     cost_usd = money(told.get("total_cost"))
     if cost_usd is None:
         return None
-    native = {name: told.get(f"native_tokens_{name}") for name in ("prompt", "completion", "reasoning", "cached")}
-    counts = {f"{n}_tokens": value for n, value in native.items() if isinstance(value, int) and value >= 0}
-    total = (counts.get("prompt_tokens") or 0) + (counts.get("completion_tokens") or 0)
-    words = {"model": told.get("model"), "provider": told.get("provider_name")}
+    prompt, completion, reasoning, cached = (
+        _count(told.get(f"native_tokens_{name}")) for name in ("prompt", "completion", "reasoning", "cached")
+    )
+    known = prompt is not None and completion is not None
     return replace(
         row,
         cost_usd=cost_usd,
         cost_source="reconciled",
-        total_tokens=total or row.total_tokens,
-        finish_reason=row.finish_reason or told.get("finish_reason"),
-        **counts,
-        **{name: word for name, word in words.items() if isinstance(word, str)},
+        prompt_tokens=row.prompt_tokens if prompt is None else prompt,
+        completion_tokens=row.completion_tokens if completion is None else completion,
+        reasoning_tokens=row.reasoning_tokens if reasoning is None else reasoning,
+        cached_tokens=row.cached_tokens if cached is None else cached,
+        total_tokens=(prompt or 0) + (completion or 0) if known else row.total_tokens,
+        model=_word(told.get("model")) or row.model,
+        provider=_word(told.get("provider_name")) or row.provider,
+        finish_reason=row.finish_reason or _word(told.get("finish_reason")),
     )
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _abandoned(row: Row) -> Row:

@@ -15,7 +15,7 @@ _MONEY = ("cost_usd", "upstream_usd", "saved_usd", "bound_usd")
 FIELDS = tuple(f.name for f in fields(Row))
 
 # Columns of the table, in the order of ``to_record``.
-COLUMNS = tuple("cost_text" if n == "cost_usd" else n.replace("_usd", "_pico") for n in FIELDS) + ("cost_pico",)
+COLUMNS = (*("cost_text" if n == "cost_usd" else n.replace("_usd", "_pico") for n in FIELDS), "cost_pico")
 
 
 def microseconds(moment: datetime) -> int:

@@ -21,13 +21,17 @@ from ..values import CostSource, Request, Row, Usage
 class Books(Protocol):
     """What the account needs of a ledger."""
 
-    def open(self, row: Row) -> None: ...
+    def open(self, row: Row) -> None:
+        """Write the row of a request that is about to be sent."""
 
-    def note_generation(self, row: Row, generation_id: str) -> None: ...
+    def note_generation(self, row: Row, generation_id: str) -> None:
+        """Keep the id by which the cost can be asked for."""
 
-    def settle(self, row: Row) -> None: ...
+    def settle(self, row: Row) -> None:
+        """Write the outcome."""
 
-    def discard(self, row: Row) -> None: ...
+    def discard(self, row: Row) -> None:
+        """Forget a request that never left."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 import jiter
 
 from ..content import Text, read_delta
-from ..errors import CallError, ProtocolError, RefusedError, TruncatedError
+from ..errors import CallError, RefusedError, TruncatedError
 from ..events import Closed, Event, Metered, Notice, Opened, Piece
 from ..values import Status, Usage
 from .faults import fault_of_error, not_the_protocol

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..content import Citation, ParsedFile, Part, Reasoning, Text, ToolCall, ToolResult
@@ -39,7 +39,7 @@ def _encode_message(message: Message, model: str) -> Iterator[dict[str, Any]]:
     yield encoded
 
 
-def _encode_content(parts: list[Part]) -> str | list[Any]:
+def _encode_content(parts: Sequence[Part]) -> str | list[Any]:
     if all(isinstance(part, Text) for part in parts):
         return "".join([part.text for part in parts if isinstance(part, Text)])
     return [part.to_json() for part in parts]

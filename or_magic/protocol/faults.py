@@ -69,7 +69,8 @@ def fault_of_error(
     metadata = _mapping(error.get("metadata"))
     code = status_code or _code(error)
     error_type = error.get("error_type") or metadata.get("error_type")
-    kind = _class_of(code, str(error_type or ""), began)
+    hints = f"{error_type} {_mapping(error.get('availability')).get('code')} {error.get('message')}"
+    kind = _class_of(code, hints, began=began)
     wait_s = wait_s if wait_s is not None else _hint_s(error)
     fault = kind(
         f"{_message(error, metadata)}{f' ({code})' if code else ''}.",
@@ -114,10 +115,10 @@ def _seconds(value: str, unit_s: float, now: datetime) -> float | None:
     return max(0.0, wait_s) if math.isfinite(wait_s) else None
 
 
-def _class_of(code: int | None, error_type: str, began: bool) -> type[CallError]:
+def _class_of(code: int | None, hints: str, *, began: bool) -> type[CallError]:
     if began or code is None or code >= 500 or code < 400:
         return ProviderError
-    if error_type == "not_found" or (code == 400 and "model" in error_type):
+    if code == 400 and ("not_found" in hints or "not a valid model" in hints):  # it was 404 before (WIRE.md §12)
         return UnknownModelError
     return _CLASSES.get(code, RefusedError)
 
@@ -159,7 +160,7 @@ def _fault_without_envelope(status_code: int, headers: Mapping[str, str], body: 
     if 300 <= status_code < 400:
         where = _plain(headers.get("location", "nowhere"))
         return RefusedError(
-            f"The gateway redirects ({status_code}) to {where}; redirects are not followed: the key stays with its host.",
+            f"The gateway redirects ({status_code}) to {where}; that is not followed: the key stays with its host.",
             "Set the base URL to the right address.",
             status_code=status_code,
         )

@@ -39,7 +39,9 @@ def payloads(
             data.append(value)
             size += len(value) + 1
             if size > max_event_bytes:
-                raise ProtocolError(f"an event of the answer is larger than {max_event_bytes:,} bytes; it was not read")
+                raise ProtocolError(
+                    f"an event of the answer is larger than {max_event_bytes:,} bytes; it was not read."
+                )
         elif not line:
             if data:
                 yield data[0] if len(data) == 1 else b"\n".join(data)
@@ -99,4 +101,4 @@ def _without_bom(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _too_long(max_line_bytes: int) -> ProtocolError:
-    return ProtocolError(f"a line of the answer is longer than {max_line_bytes:,} bytes; it was not read")
+    return ProtocolError(f"a line of the answer is longer than {max_line_bytes:,} bytes; it was not read.")

@@ -1,0 +1,201 @@
+"""The verbs of ``orm`` and of ``Session``: delegations to the engine and the features."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+
+from .engine.compose import Prompt
+from .engine.session import Engine
+from .engine.stream import Stream
+from .options import AskOptions, Options, from_keywords
+from .settings import load_settings
+from .values import Reply, Timeouts
+
+if TYPE_CHECKING:
+    import openai
+    import pandas as pd
+
+    from .features.tracker import Tracker
+    from .ledger import Ledger
+
+
+class ConnectOptions(TypedDict, total=False):
+    """The settings of ``connect``; what is not given comes from the environment, ``.env`` or a default."""
+
+    base_url: str
+    model: str
+    app_url: str
+    app_name: str
+    home: str | Path
+    offline: bool
+    timeouts: Timeouts
+
+
+class Session:
+    """One gateway and one ledger, with the verbs of this module. Threads may share it; processes must not."""
+
+    def __init__(self, engine: Engine, *, automatic: bool = False) -> None:
+        self.engine = engine
+        self.automatic = automatic  # a cell's own offline session: nobody chose it, so Python must not use it
+
+    def ask(self, prompt: Prompt, **options: Unpack[AskOptions]) -> Reply:
+        """Ask, wait, and return the complete answer.
+
+        Args:
+            prompt: text, or a list of text, Paths, bytes and content parts (``or_magic.content``); nothing in it
+                is expanded unless ``values`` are given.
+            **options: ``model system temperature max_tokens params tag values``.
+
+        Raises:
+            CallError: anything but a complete answer; ``error.reply`` is the partial one.
+            NoKeyError, OptionError, TemplateError, MediaError: nothing was sent.
+        """
+        return self._engine().ask(prompt, _said(options), values=options.get("values"))
+
+    def stream(self, prompt: Prompt, **options: Unpack[AskOptions]) -> Stream:
+        """Ask and return the running call: an iterator of ``or_magic.events``, to be closed or read to its end.
+
+        Raises:
+            CallError: at the end of the iteration, for anything but a complete answer.
+            NoKeyError, OptionError, TemplateError, MediaError: nothing was sent.
+        """
+        return self._engine().stream(prompt, _said(options), values=options.get("values"))
+
+    async def aask(self, prompt: Prompt, **options: Unpack[AskOptions]) -> Reply:
+        """As ``ask``, for ``await``; the waiting is done in a thread.
+
+        In a notebook cell an ``await`` cannot be interrupted (a limit of ipykernel 7): the total time limit of
+        the settings is what ends it.
+        """
+        return await self._engine().aask(prompt, _said(options), values=options.get("values"))
+
+    def models(self, query: str = "") -> pd.DataFrame:
+        """Return the models whose id or name holds every word of ``query``, with prices per million tokens."""
+        from .features.models import models_frame
+
+        return models_frame(self.engine.catalog, query)
+
+    @cached_property
+    def tracker(self) -> Tracker:
+        """What was asked and what it cost."""
+        from .features.tracker import Tracker
+
+        return Tracker(self.engine.ledger, self.engine.session, simulated=self.engine.simulated)
+
+    def reconcile(self) -> tuple[int, int]:
+        """Ask the gateway once for every call whose cost is not known; return (settled, still unknown).
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        return self.engine.reconciler.now()
+
+    def close(self) -> None:
+        """Close running calls, connections, threads and files."""
+        self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _engine(self) -> Engine:
+        if self.automatic:
+            from .errors import NoKeyError
+
+            raise NoKeyError(
+                "There is no key, and the offline simulator was not chosen for Python code. Nothing was sent. "
+                "Set OPENROUTER_API_KEY, or say %or use offline."
+            )
+        return self.engine
+
+
+def connect(
+    *,
+    client: openai.OpenAI | None = None,
+    ledger: Ledger | None = None,
+    pace_s: float = 0.0,
+    **settings: Unpack[ConnectOptions],
+) -> Session:
+    """Return a session of its own.
+
+    Args:
+        client: an ``openai.OpenAI`` of yours, for servers with their own keys; its base URL is used.
+        ledger: books of your own.
+        pace_s: the pause between two pieces of the offline simulator, in seconds.
+        **settings: ``base_url model app_url app_name home offline timeouts``.
+
+    Raises:
+        OptionError, SettingsError: a setting is unknown or cannot be used.
+    """
+    return Session(Engine(load_settings(settings), ledger=ledger, client=client, pace_s=pace_s))
+
+
+class _Process:
+    """What this process has: one session, made when it is needed."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.session: Session | None = None
+
+
+_process = _Process()
+
+
+def current() -> Session:
+    """Return the session of this process, made from the environment at first use."""
+    with _process.lock:
+        if _process.session is None:
+            _process.session = connect()
+        return _process.session
+
+
+def existing() -> Session | None:
+    """Return the session of this process if there is one already."""
+    return _process.session
+
+
+def use(session: Session | None) -> None:
+    """Make ``session`` the one of this process and close the one before; None: make a new one when it is needed."""
+    with _process.lock:
+        before, _process.session = _process.session, session
+    if before is not None and before is not session:
+        before.close()
+
+
+if hasattr(os, "register_at_fork"):
+    # Sockets, threads and locks of the parent are of no use in a child.
+    os.register_at_fork(after_in_child=_process.__init__)  # type: ignore[misc]  # a fresh start, in place
+
+
+def ask(prompt: Prompt, **options: Unpack[AskOptions]) -> Reply:
+    """Ask, wait, and return the complete answer; see ``Session.ask``."""
+    return current().ask(prompt, **options)
+
+
+def stream(prompt: Prompt, **options: Unpack[AskOptions]) -> Stream:
+    """Ask and return the running call; see ``Session.stream``."""
+    return current().stream(prompt, **options)
+
+
+async def aask(prompt: Prompt, **options: Unpack[AskOptions]) -> Reply:
+    """As ``ask``, for ``await``; see ``Session.aask`` for what an interrupt cannot do."""
+    return await current().aask(prompt, **options)
+
+
+def models(query: str = "") -> pd.DataFrame:
+    """Return the models whose id or name holds every word of ``query``; see ``Session.models``."""
+    return current().models(query)
+
+
+def _said(options: Mapping[str, Any]) -> Options:
+    return from_keywords({name: value for name, value in options.items() if name != "values"})

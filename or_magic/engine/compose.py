@@ -1,0 +1,103 @@
+"""Options and a prompt become a Request. Reads what the prompt names, sends nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..content import Part, Text
+from ..errors import OptionError
+from ..media import part_of
+from ..options import Options
+from ..settings import Settings
+from ..template import expand
+from ..values import Message, Origin, Request
+
+Prompt = str | list[Any]
+
+
+def compose(
+    prompt: Prompt,
+    options: Options,
+    settings: Settings,
+    origin: Origin,
+    *,
+    values: Mapping[str, Any] | None = None,
+    stream: bool = True,
+) -> Request:
+    """Return the request; ``values`` opts in to templates in the prompt and the system prompt.
+
+    Raises:
+        OptionError, TemplateError, MediaError: it cannot be composed; nothing was sent.
+    """
+    messages = []
+    if options.system is not None:
+        messages.append(Message("system", _text_parts(_expanded(options.system, values))))
+    parts = _parts(prompt, values)
+    if not any(not isinstance(part, Text) or part.text.strip() for part in parts):
+        raise OptionError("The prompt is empty. Nothing was sent.")
+    messages.append(Message("user", parts))
+    return Request(
+        model=options.model or settings.model,
+        messages=tuple(messages),
+        params=_params(options),
+        stream=stream,
+        origin=origin,
+        timeouts=settings.timeouts,
+    )
+
+
+def _parts(prompt: Prompt, values: Mapping[str, Any] | None) -> tuple[Part, ...]:
+    things = [prompt] if isinstance(prompt, str) else prompt
+    if not isinstance(things, list):
+        raise OptionError(f"The prompt is a {type(prompt).__name__}, not text or a list. Nothing was sent.")
+    expanded = [
+        found for thing in things for found in (_expanded(thing, values) if isinstance(thing, str) else [thing])
+    ]
+    return _joined([_checked(part_of(thing)) for thing in expanded])
+
+
+def _expanded(text: str, values: Mapping[str, Any] | None) -> list[Any]:
+    if values is None:
+        return [text]
+    return [thing if isinstance(thing, (str, Part)) else str(thing) for thing in expand(text, values)]
+
+
+def _text_parts(things: Iterable[Any]) -> tuple[Part, ...]:
+    return (_checked(Text("".join([str(thing) for thing in things]))),)
+
+
+def _joined(parts: list[Part]) -> tuple[Part, ...]:
+    """Return the parts with neighbouring texts put together, empty ones left out."""
+    joined: list[Part] = []
+    for part in parts:
+        if isinstance(part, Text) and joined and isinstance(joined[-1], Text):
+            joined[-1] = Text(joined[-1].text + part.text)
+        elif not isinstance(part, Text) or part.text:
+            joined.append(part)
+    return tuple(joined)
+
+
+def _checked(part: Part) -> Part:
+    if isinstance(part, Text):
+        try:
+            part.text.encode()
+        except UnicodeEncodeError as error:
+            raise OptionError(
+                f"The prompt holds half of a character at position {error.start} (a lone surrogate). Nothing was sent."
+            ) from None
+    return part
+
+
+def _params(options: Options) -> Mapping[str, Any]:
+    named = {"temperature": options.temperature, "max_tokens": options.max_tokens}
+    params = {name: value for name, value in named.items() if value is not None} | dict(options.params)
+    try:
+        json.dumps(params, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"A parameter cannot be written as JSON: {error}. Nothing was sent.") from None
+    for name in ("model", "messages", "stream"):
+        if name in params:
+            raise OptionError(f"{name!r} cannot be given as a parameter. Nothing was sent.")
+    return params

@@ -1,0 +1,207 @@
+"""The wiring: settings, gateway, books and catalogue become one Engine that asks and streams."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import uuid
+import weakref
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from ..errors import LedgerError, NoKeyError
+from ..gateway.catalog import Catalog
+from ..gateway.http import Attribution, Gateway
+from ..ledger import Ledger
+from ..ledger.reconcile import Reconciler
+from ..ledger.sqlite import SqliteStore
+from ..middleware.account import Desk, account
+from ..options import Options
+from ..pricing import bound_usd
+from ..protocol.accumulate import Accumulation
+from ..settings import Settings
+from ..values import Origin, Reply, Request, Row
+from .compose import Prompt, compose
+from .explain import explain
+from .stream import Stream, with_figures
+
+if TYPE_CHECKING:
+    import openai
+
+    from ..offline import Server
+
+_KEPT_ROWS = 1024  # of calls whose stream nobody read to its end
+
+
+class Engine:
+    """One gateway, one ledger, one session; usable from many threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        ledger: Ledger | None = None,
+        client: openai.OpenAI | None = None,
+        pace_s: float = 0.0,
+    ) -> None:
+        self.settings = settings
+        self.session = uuid.uuid4().hex[:12]
+        self.simulated = settings.offline
+        home = settings.home / "offline" if self.simulated else settings.home
+        self.ledger = ledger or Ledger(SqliteStore(home / "ledger.sqlite"))
+        self._theirs = client is not None
+        self._server: Server | None = None
+        self._lock = threading.Lock()
+        self._rows: OrderedDict[str, Row] = OrderedDict()
+        self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
+        self._looked_for_orphans = False
+        self.gateway = self._gateway(client, pace_s)
+        self.catalog = Catalog(
+            home / f"models-{_file_name(self.gateway.name)}.json", lambda: self.gateway.get("/models")
+        )
+        self.reconciler = Reconciler(self.ledger, self._ask_generation)
+        desk = Desk(self.session, self.gateway.name, self._bound_usd, self._settled)
+        self._send = account(self.gateway.send, self.ledger, desk)
+
+    @property
+    def lacks_key(self) -> bool:
+        """Whether nothing can be asked: no key, no other gateway, no client brought along."""
+        return self.settings.lacks_key and not self._theirs
+
+    def stream(
+        self,
+        prompt: Prompt,
+        options: Options,
+        *,
+        values: Mapping[str, Any] | None = None,
+        origin: Origin | None = None,
+        streamed: bool = True,
+    ) -> Stream:
+        """Return the running call.
+
+        Raises:
+            NoKeyError, OptionError, TemplateError, MediaError: it cannot be sent; nothing was sent.
+        """
+        if self.lacks_key:
+            raise NoKeyError(
+                "There is no key. Nothing was sent. Set OPENROUTER_API_KEY in the environment or in a .env file, or "
+                "choose the offline simulator: OPENROUTER_BASE_URL=offline, or_magic.connect(offline=True) or "
+                "%or use offline."
+            )
+        self._look_for_orphans()
+        origin = replace(origin or Origin(), call_id=uuid.uuid4().hex, tag=options.tag)
+        request = compose(prompt, options, self.settings, origin, values=values, stream=streamed)
+        call_id = origin.call_id
+        stream = Stream(
+            self._send(request),
+            Accumulation(self.gateway.name, call_id),
+            booked=self._booked,
+            explain=lambda error, row: explain(error, row, self.catalog.models().closest),
+            stop=lambda: self.gateway.stop(call_id),
+        )
+        self._streams.add(stream)
+        return stream
+
+    def ask(
+        self, prompt: Prompt, options: Options, *, values: Mapping[str, Any] | None = None, origin: Origin | None = None
+    ) -> Reply:
+        """Return the complete answer.
+
+        Raises:
+            CallError: anything but a complete answer; the partial reply rides on it.
+            NoKeyError, OptionError, TemplateError, MediaError: it cannot be sent; nothing was sent.
+        """
+        return self.stream(prompt, options, values=values, origin=origin).run()
+
+    async def aask(self, prompt: Prompt, options: Options, *, values: Mapping[str, Any] | None = None) -> Reply:
+        """As ``ask``, in a thread; cancelling closes the connection."""
+        stream = self.stream(prompt, options, values=values)
+        try:
+            return await asyncio.to_thread(stream.run)
+        except asyncio.CancelledError:
+            stream.close()
+            raise
+
+    def warm(self) -> None:
+        """Pay now what the first call would pay: imports, the ledger, the catalogue, a connection."""
+        if not self.lacks_key:
+            self.catalog.models()
+            self.gateway.warm()
+        with contextlib.suppress(LedgerError):  # the first call says what is wrong, where somebody reads it
+            self.ledger.unsettled()
+
+    def close_streams(self) -> None:
+        """Close every call that still runs: a stream that nobody reads is a stream that somebody pays."""
+        for stream in list(self._streams):
+            stream.close()
+
+    def close(self) -> None:
+        """Close calls, connections, threads, files and the simulator."""
+        self.close_streams()
+        self.reconciler.close()
+        self.gateway.close()
+        self.ledger.close()
+        if self._server is not None:
+            self._server.close()
+
+    def _gateway(self, client: openai.OpenAI | None, pace_s: float) -> Gateway:
+        settings = self.settings
+        base_url = settings.base_url
+        if settings.offline:
+            from ..offline import serve
+
+            self._server = serve(pace_s=pace_s)
+            base_url = self._server.url
+        elif client is not None:
+            base_url = str(client.base_url).rstrip("/")
+        name = replace(settings, base_url=base_url).gateway if client is not None else settings.gateway
+        return Gateway(
+            name,
+            base_url,
+            settings.key.secret if settings.key else None,
+            attribution=Attribution(settings.app_url, settings.app_name),
+            client=client,
+            connect_s=settings.timeouts.connect_s,
+        )
+
+    def _bound_usd(self, request: Request) -> Decimal | None:
+        model = self.catalog.models().find(request.model)
+        return None if model is None else bound_usd(model.prices, request, model.max_completion_tokens)
+
+    def _settled(self, row: Row) -> None:
+        with self._lock:
+            self._rows[row.call_id] = row
+            while len(self._rows) > _KEPT_ROWS:
+                self._rows.popitem(last=False)
+        self.reconciler.soon(row)
+
+    def _booked(self, reply: Reply) -> tuple[Reply, Row | None]:
+        with self._lock:
+            row = self._rows.pop(reply.call_id, None)
+        return with_figures(reply, row), row
+
+    def _ask_generation(self, generation_id: str) -> Mapping[str, Any]:
+        told = self.gateway.get("/generation", {"id": generation_id})
+        data = told.get("data") if isinstance(told, Mapping) else None
+        return data if isinstance(data, Mapping) else {}
+
+    def _look_for_orphans(self) -> None:
+        with self._lock:
+            first, self._looked_for_orphans = not self._looked_for_orphans, True
+        if first:
+            threading.Thread(target=self._take_orphans, name="or_magic orphans", daemon=True).start()
+
+    def _take_orphans(self) -> None:
+        try:
+            for row in [*self.reconciler.orphans(), *self.ledger.pending()]:
+                self.reconciler.soon(row)
+        except LedgerError:
+            return  # the call that is about to be booked says what is wrong with the ledger
+
+
+def _file_name(name: str) -> str:
+    return "".join([c if c.isalnum() or c in ".-" else "_" for c in name])

@@ -1,0 +1,104 @@
+"""A call while it runs: an iterator of events that ends with its reply, or raises what it failed of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from ..errors import CallError, CallInterruptedError
+from ..events import Event
+from ..protocol.accumulate import Accumulation
+from ..values import Reply, Row
+
+# Takes the reply and gives it back with what the books know of it, and the row if there is one.
+Booked = Callable[[Reply], tuple[Reply, Row | None]]
+# Completes what an error says with what this side knows: the money, the closest names.
+Explain = Callable[[CallError, Row | None], None]
+
+
+class Stream:
+    """Iterate over it to the end; then ``reply`` is the answer. Leave it early only by ``close`` or ``with``."""
+
+    def __init__(
+        self,
+        events: Generator[Event, None, None],
+        answer: Accumulation,
+        *,
+        booked: Booked,
+        explain: Explain,
+        stop: Callable[[], None],
+    ) -> None:
+        self._events = events
+        self._answer = answer
+        self._booked = booked
+        self._explain = explain
+        self._stop = stop
+        self._reply: Reply | None = None
+
+    @property
+    def reply(self) -> Reply:
+        """The answer so far, or the whole one; the books' figures are in it once the call has ended."""
+        return self._reply or self._answer.reply()
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        try:
+            event = next(self._events)
+        except StopIteration:
+            self._finish()
+            raise
+        self._answer.add(event)
+        return event
+
+    def run(self) -> Reply:
+        """Read to the end and return the reply.
+
+        Raises:
+            CallError: anything but a complete answer; the partial reply rides on it.
+        """
+        with self:
+            for _ in self:
+                continue
+        return self.reply
+
+    def close(self) -> None:
+        """Close the connection and book the call as interrupted, if it has not ended; harmless afterwards.
+
+        May be called from another thread: the one that reads then gets CallInterruptedError.
+        """
+        self._stop()
+        try:
+            self._events.close()
+        except ValueError:  # it is being read right now, in another thread, which ends it
+            return
+        if self._reply is None:
+            self._reply, _ = self._booked(self._answer.reply())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _finish(self) -> None:
+        if self._reply is not None:
+            return
+        self._reply, row = self._booked(self._answer.reply())
+        error = self._answer.error
+        if error is None and self._reply.status != "ok":
+            error = CallInterruptedError("The call was closed before it was complete.")
+        if error is not None:
+            error.reply = self._reply
+            self._explain(error, row)
+            raise error
+
+
+def with_figures(reply: Reply, row: Row | None) -> Reply:
+    """Return the reply with the row's times."""
+    return reply if row is None else replace(reply, latency_s=row.latency_s, first_token_s=row.first_token_s)

@@ -1,0 +1,1 @@
+"""What is done with an engine and its ledger; no feature knows another."""

@@ -1,0 +1,104 @@
+"""One shell's face: its magics and hooks, and the session its cells use."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from IPython.core.magic import no_var_expand
+
+from .warm import Warmer
+
+if TYPE_CHECKING:
+    from IPython.core.formatters import DisplayFormatter
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from ..api import Session
+    from ..values import Reply
+
+NAMES = ("openrouter", "or")
+# A simulator that answers at once would show nothing of how streaming looks.
+_PACE_S = 0.01
+
+
+class Face:
+    """What the extension adds to ``shell``; ``close`` takes it away again."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self.shell = shell
+        self.just_drawn: Reply | None = None  # the cell's value, which is on the screen already
+        self._lock = threading.Lock()
+        self._told_offline = False
+        for name in NAMES:
+            shell.register_magic_function(self._magic(), "line_cell", name)
+        self._formatter = cast("DisplayFormatter", shell.display_formatter).ipython_display_formatter
+        self._formatter.for_type_by_name("or_magic.values", "Reply", self._draw)
+        shell.events.register("post_run_cell", self._after_cell)
+        self._warmer = Warmer(shell, self._warm)
+
+    def session(self) -> Session:
+        """Return the session of this process; without a key and without a choice, an offline one that says so."""
+        from .. import api
+
+        with self._lock:
+            session = api.current()
+            if session.engine.lacks_key:
+                session = api.Session(api.connect(offline=True, pace_s=_PACE_S).engine, automatic=True)
+                api.use(session)
+            return session
+
+    def announce(self, session: Session) -> None:
+        """Say once that answers are simulated because there is no key."""
+        if session.automatic and not self._told_offline:
+            self._told_offline = True
+            print("No key: answers come from the offline simulator; set OPENROUTER_API_KEY to use OpenRouter")
+
+    def use_offline(self) -> None:
+        """Make the simulator the chosen gateway, for Python code as well."""
+        from .. import api
+
+        api.use(api.connect(offline=True, pace_s=_PACE_S))
+
+    def close(self) -> None:
+        """Take back magics, hooks, threads and connections."""
+        from .. import api
+
+        self._warmer.close()
+        self.shell.events.unregister("post_run_cell", self._after_cell)
+        self._formatter.pop("or_magic.values.Reply", None)
+        for kind in ("line", "cell"):
+            for name in NAMES:
+                self.shell.magics_manager.magics[kind].pop(name, None)
+        api.use(None)
+
+    def _magic(self) -> Callable[..., Any]:
+        @no_var_expand
+        def openrouter(line: str, cell: str | None = None) -> Any:
+            """Ask a model with the rest of the cell, or run a command; ``%or help`` tells all."""
+            from . import cell as cells
+            from . import line as lines
+
+            return lines.run(self, line) if cell is None else cells.run(self, line, cell)
+
+        return openrouter
+
+    def _draw(self, reply: Reply) -> None:
+        from .display import publish
+
+        if reply is self.just_drawn:
+            self.just_drawn = None
+        else:
+            publish(self.shell, reply)
+
+    def _after_cell(self, result: Any) -> None:
+        """Close what a failed cell left running: its traceback would keep the stream, and the bill, alive."""
+        api = sys.modules.get("or_magic.api")
+        if api is not None and result is not None and not result.success:
+            session = api.existing()
+            if session is not None:
+                session.engine.close_streams()
+
+    def _warm(self) -> None:
+        self.session().engine.warm()

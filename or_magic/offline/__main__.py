@@ -1,0 +1,44 @@
+"""Run the simulator by itself: ``python -m or_magic.offline --port 4002``. Does I/O."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from or_magic.offline.faults import markdown
+from or_magic.offline.server import serve
+
+
+def _arguments(line: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m or_magic.offline",
+        description="OpenRouter's wire protocol on 127.0.0.1, with no model behind it, no key and no bill.",
+    )
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0, the default, takes a free one")
+    parser.add_argument("--pace", type=float, default=0.02, metavar="S", help="seconds between chunks; 0 is full speed")
+    parser.add_argument("--replay", type=Path, metavar="DIR", help="serve the recorded bodies of a directory")
+    parser.add_argument("--faults-markdown", action="store_true", help="print the table of faults and exit")
+    return parser.parse_args(line)
+
+
+def main(line: list[str] | None = None) -> int:
+    """Serve until Ctrl-C or SIGTERM, and return the exit code."""
+    arguments = _arguments(line)
+    if arguments.faults_markdown:
+        sys.stdout.write(markdown())
+        return 0
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    with serve(arguments.port, pace_s=arguments.pace, replay=arguments.replay) as server:
+        print(f"OpenRouter simulator (no model answers here): {server.url}", flush=True)
+        while not stop.wait(3600):
+            continue
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""``POST /chat/completions``: from a request to the steps of its answer and its meter. Pure but for the clock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+from or_magic.offline import asked as asking
+from or_magic.offline import catalogue, chunks, refusals, words
+from or_magic.offline.asked import Asked
+from or_magic.offline.faults import find
+from or_magic.offline.faults.fault import Fault, Tried
+from or_magic.offline.ledger import UNMETERED, Job, Ledger, Meter
+from or_magic.offline.replay import Recordings
+from or_magic.offline.steps import Pause, Plain, Steps
+from or_magic.offline.words import Answer
+
+_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_LONGEST_SILENCE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """All that one running simulator knows."""
+
+    clock: Callable[[], float]
+    pace_s: float
+    ledger: Ledger
+    recordings: Recordings | None = None
+    port: int = 0
+    seen: dict[str, int] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
+
+    def nth(self, digest: str) -> int:
+        """Count one more request with this body and return how many there were."""
+        with self.lock:
+            self.seen[digest] = self.seen.get(digest, 0) + 1
+            return self.seen[digest]
+
+
+def simulator(clock: Callable[[], float], pace_s: float, replay: Path | None, port: int) -> Simulator:
+    """Return a simulator with empty books."""
+    catalogue.items()
+    return Simulator(clock, pace_s, Ledger(clock), Recordings(replay) if replay else None, port)
+
+
+def complete(sim: Simulator, data: bytes, headers: Mapping[str, str]) -> tuple[Steps, Meter]:
+    """Return the steps of the answer to one request body, and its meter."""
+    asked = asking.read(data)
+    if isinstance(asked, Plain):
+        return asked.steps(), UNMETERED
+    recorded = sim.recordings.answer(asked.body) if sim.recordings else None
+    if recorded:
+        return recorded, UNMETERED
+    refused: Plain = refusals.unknown_model("")
+    for name in asked.candidates:
+        found = _try(sim, asked, name, headers)
+        if not isinstance(found, Plain):
+            return found
+        refused = found
+        if refused.status < 400:
+            break  # whatever it is, the gateway does not see an error in it
+    return refused.steps(), UNMETERED
+
+
+def _try(sim: Simulator, asked: Asked, name: str, headers: Mapping[str, str]) -> Plain | tuple[Steps, Meter]:
+    fault, arg = find(name)
+    model = _pseudo(fault, name) if fault else catalogue.resolve(name)
+    if model is None:
+        return refusals.unknown_model(name)
+    tried = Tried(asked, model, arg, headers, sim.port, lambda: sim.nth(asked.digest))
+    refused = asking.unsuited(asked, model) or (fault.refuse(tried) if fault else None)
+    if refused:
+        return refused
+    answer = words.answer(asked, model)
+    if fault:
+        answer = words.limited(fault.answer(answer, tried), asked)
+    return _prepared(sim, tried, answer, fault)
+
+
+def _pseudo(fault: Fault, name: str) -> catalogue.Model:
+    everything = frozenset({"text", "image", "file", "audio", "video"})
+    outputs = frozenset({"text", "image", "audio"})
+    return catalogue.Model(name, name, 131_072, everything, outputs, frozenset({"tools", "reasoning"}), fault.pricing)
+
+
+def _prepared(sim: Simulator, tried: Tried, answer: Answer, fault: Fault | None) -> tuple[Steps, Meter]:
+    job, now = _job(tried, answer, fault, sim.clock()), int(sim.clock())
+    wish = tried.asked.body.get("stream_options")
+    call = chunks.Call(
+        job,
+        now,
+        answer,
+        tried.arg,
+        fault.shape if fault else "2026-08",
+        bool(isinstance(wish, Mapping) and wish.get("include_usage")),
+        "gzip" in tried.headers.get("accept-encoding", ""),
+    )
+    meter = UNMETERED if fault and fault.bills == "nothing" else sim.ledger.meter(job)
+    if fault:
+        return fault.deliver(chunks.steps(call), call), meter
+    return (chunks.steps(call) if job.streamed else _after_a_while(sim, call)), meter
+
+
+def _after_a_while(sim: Simulator, call: chunks.Call) -> Steps:
+    silence_s = min(_LONGEST_SILENCE_S, sim.pace_s * call.job.completion_tokens / call.answer.chunk_tokens)
+    if silence_s:
+        yield Pause(silence_s)
+    yield from chunks.whole(call)
+
+
+def _job(tried: Tried, answer: Answer, fault: Fault | None, now_s: float) -> Job:
+    body, asked = tried.asked.body, tried.asked
+    return Job(
+        generation_id=(fault.id_prefix if fault and fault.id_prefix else f"gen-{int(now_s)}-") + _unique(),
+        model=tried.model.served,
+        prompt=asked.last_user_text[:200],
+        pricing=tried.model.pricing,
+        prompt_tokens=asked.prompt_tokens,
+        completion_tokens=answer.completion_tokens,
+        reasoning_tokens=answer.reasoning_tokens,
+        media=len(answer.images),
+        finish_reason=answer.finish_reason,
+        native_finish_reason=answer.native_finish_reason,
+        status=fault.status if fault else "ok",
+        streamed=asked.stream,
+        # Closing the connection stops and bills only streams; a whole answer runs on and is paid in full.
+        runs_on=not asked.stream or bool(fault and fault.bills == "all, always"),
+        late_s=fault.late(tried.arg) if fault else 0.0,
+        user=_text(body.get("user")),
+        session_id=_text(body.get("session_id")),
+        router=tried.model.router,
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _unique() -> str:
+    number = int.from_bytes(os.urandom(16), "big")
+    letters = []
+    for _ in range(20):
+        number, index = divmod(number, len(_LETTERS))
+        letters.append(_LETTERS[index])
+    return "".join(letters)

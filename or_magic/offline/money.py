@@ -1,0 +1,52 @@
+"""Exact prices and costs of the simulator, in Decimal. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Any
+
+# Fifteen significant digits survive a binary double in both directions, so the text of a cost always round-trips.
+_JSON_NUMBER = Context(prec=15, rounding=ROUND_HALF_EVEN)
+_PICO = Decimal(10) ** 12
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one generation costs, in USD; the total is the prompt, the completion and the fee per request."""
+
+    prompt_usd: Decimal
+    completion_usd: Decimal
+    total_usd: Decimal
+
+
+def price(pricing: Mapping[str, Any], prompt_tokens: int) -> Mapping[str, Any]:
+    """Return the prices that hold for a prompt of this size; later overrides win key by key."""
+    prices = dict(pricing)
+    for override in pricing.get("overrides", ()):
+        if prompt_tokens > Decimal(str(override.get("min_prompt_tokens", -1))):
+            prices.update({key: value for key, value in override.items() if key != "min_prompt_tokens"})
+    return prices
+
+
+def charge(pricing: Mapping[str, Any], prompt_tokens: int, completion_tokens: int) -> Cost:
+    """Return the exact cost of so many tokens, each part rounded once to what a JSON number can carry."""
+    prices = price(pricing, prompt_tokens)
+    prompt = prompt_tokens * Decimal(prices["prompt"])
+    completion = completion_tokens * Decimal(prices["completion"])
+    total = prompt + completion + Decimal(prices.get("request", "0"))
+    return Cost(*(_JSON_NUMBER.plus(amount) for amount in (prompt, completion, total)))
+
+
+FREE = Cost(Decimal(0), Decimal(0), Decimal(0))
+
+
+def number_text(amount: Decimal) -> str:
+    """Return the amount as a plain JSON number: no exponent, no trailing zeros."""
+    return format(amount.normalize(), "f") if amount else "0"
+
+
+def pico(amount: Decimal) -> int:
+    """Return whole pico-dollars, rounded half-even once."""
+    return int((amount * _PICO).to_integral_value(rounding=ROUND_HALF_EVEN))

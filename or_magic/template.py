@@ -1,0 +1,110 @@
+r"""Templates: ``{{ expression }}`` in a prompt becomes the value of a Python expression. Evaluates, does no I/O itself.
+
+Nothing else is syntax: single braces, ``$``, ``{%``, JSON, LaTeX and code are literal, and so is a ``{{`` that no
+``}}`` follows; ``\{{`` is a literal ``{{``. What is inserted is never expanded again.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+from .errors import TemplateError
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """One ``{{ expression:format }}``, compiled."""
+
+    text: str
+    code: CodeType
+    format: str | None = None
+
+
+def parse_template(text: str) -> tuple[str | Hole, ...]:
+    """Return literal text and holes in order.
+
+    Raises:
+        TemplateError: an expression does not parse.
+    """
+    return tuple(_parts(text))
+
+
+def expand(text: str, namespace: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return literal text and the values of the expressions, in order; a value with a format is text.
+
+    Raises:
+        TemplateError: an expression does not parse, names something undefined, or fails.
+    """
+    return tuple(part if isinstance(part, str) else _value(part, namespace) for part in parse_template(text))
+
+
+def _parts(text: str) -> Iterator[str | Hole]:
+    literal: list[str] = []
+    place = 0
+    while (start := text.find("{{", place)) >= 0:
+        escaped = text[:start].endswith("\\")
+        literal.append(text[place : start - escaped])
+        if escaped or text.find("}}", start + 2) < 0:
+            literal.append("{{")
+            place = start + 2
+            continue
+        yield "".join(literal)
+        literal.clear()
+        hole, place = _hole(text, start)
+        yield hole
+    literal.append(text[place:])
+    yield "".join(literal)
+
+
+def _hole(text: str, start: int) -> tuple[Hole, int]:
+    """Return the hole that begins at ``start`` and where it ends: the shortest end that parses."""
+    end = text.find("}}", start + 2)
+    first_end = end
+    while end >= 0:
+        inner = text[start + 2 : end]
+        for expression, spec in _readings(inner):
+            code = _compiled(expression)
+            if code is not None:
+                return Hole(inner.strip(), code, spec), end + 2
+        end = text.find("}}", end + 1)
+    inner = text[start + 2 : first_end].strip()
+    raise TemplateError(
+        f"{{{{ {inner} }}}} is not a Python expression. Nothing was sent. "
+        "Correct it, or write \\{{ for a literal {{."
+    )
+
+
+def _readings(inner: str) -> Iterator[tuple[str, str | None]]:
+    yield inner.strip(), None
+    colon = inner.find(":")
+    while colon >= 0:
+        yield inner[:colon].strip(), inner[colon + 1 :].rstrip()
+        colon = inner.find(":", colon + 1)
+
+
+def _compiled(expression: str) -> CodeType | None:
+    try:
+        tree = ast.parse(expression, "<template>", "eval")
+        return compile(tree, "<template>", "eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _value(hole: Hole, namespace: Mapping[str, Any]) -> Any:
+    try:
+        # The text is the user's own cell, run in his own namespace, as the cell itself would be.
+        value = eval(hole.code, dict(namespace))  # noqa: S307
+        return value if hole.format is None else format(value, hole.format)
+    except NameError as error:
+        near = difflib.get_close_matches(str(error.name), [name for name in namespace if not name.startswith("_")], 3)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise TemplateError(f"{{{{ {hole.text} }}}}: {error.name!r} is not defined.{hint} Nothing was sent.") from None
+    except Exception as error:  # whatever the user's expression raises is his to see, by name
+        raise TemplateError(
+            f"{{{{ {hole.text} }}}} failed: {type(error).__name__}: {error}. Nothing was sent."
+        ) from error
