@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any
 
 from .content import Text
-from .values import Request
+from .values import EXACT, Request
 
 # Conditions of an override; every other key of it is a price.
 _CONDITIONS = ("min_prompt_tokens", "utc_start", "utc_end", "utc_days")
 # Fields that let the gateway do more than one answer of one model.
-_UNBOUNDED = ("plugins", "web_search_options", "models", "n", "preset")
+_UNBOUNDED = (
+    "plugins", "web_search_options", "models", "model", "n", "preset", "modalities", "audio", "image_config",
+    "service_tier",
+)  # fmt: skip
+# Suffixes that may choose dearer endpoints than the ones whose prices are listed.
+_ROUTED = (":nitro", ":online", ":exacto", ":floor")
+# Some providers put a prompt of their own before ours: 670 tokens were seen in a recorded answer.
+_HIDDEN_TOKENS = 1000
 _TOKENS_PER_MESSAGE = 8  # role marks and separators of every template we know are fewer
 
 
@@ -46,8 +53,9 @@ def parse_prices(told: Mapping[str, Any]) -> Prices:
 
 
 def bound_usd(prices: Prices, request: Request, max_completion_tokens: int | None) -> Decimal | None:
-    """Return what the request may cost at most, or None where that cannot be said.
+    """Return what the request may cost at most at these prices, or None where that cannot be said.
 
+    The catalogue lists the top provider's prices; another one that serves the model may be dearer.
     A token is at least one byte, so the bytes of the text bound its tokens. Pictures, files and sound have no
     such bound, nor has what the gateway may add on its own (a web search, another model); without any limit on
     the answer there is none either.
@@ -57,14 +65,19 @@ def bound_usd(prices: Prices, request: Request, max_completion_tokens: int | Non
     if limit is None or not prices.known() or not all(isinstance(part, Text) for part in parts):
         return None
     written = json.dumps(dict(request.params), default=str, ensure_ascii=False)
-    if any(name in request.params for name in _UNBOUNDED) or '"openrouter:' in written:
+    if (
+        any(name in request.params for name in _UNBOUNDED)
+        or '"openrouter:' in written
+        or request.model.endswith(_ROUTED)
+    ):
         return None
     size = len(written.encode()) + sum(len(part.text.encode()) for part in parts if isinstance(part, Text))
-    tokens = size + _TOKENS_PER_MESSAGE * (len(request.messages) + 1)
+    tokens = size + _HIDDEN_TOKENS + _TOKENS_PER_MESSAGE * (len(request.messages) + 1)
     usd = prices.dearest()
-    prompt_usd = max(usd["prompt"], usd.get("input_cache_write", usd["prompt"]))
+    prompt_usd = max(price for name, price in usd.items() if name == "prompt" or "cache_write" in name)
     completion_usd = max(usd["completion"], usd.get("internal_reasoning", usd["completion"]))
-    return prompt_usd * tokens + completion_usd * limit + usd.get("request", Decimal(0))
+    with localcontext(EXACT):
+        return prompt_usd * tokens + completion_usd * limit + usd.get("request", Decimal(0))
 
 
 def _limit(params: Mapping[str, Any], max_completion_tokens: int | None) -> int | None:

@@ -32,7 +32,8 @@ class Secret:
 
     def redact(self, body: bytes) -> bytes:
         """Return ``body`` with every occurrence of the text replaced: a gateway may echo what it got."""
-        return body.replace(self.reveal().encode("utf-8", "replace"), b"[key]")
+        text = self.reveal().encode("utf-8", "replace")
+        return body.replace(text, b"[key]") if text else body
 
     def looks_odd(self) -> bool:
         """Whether it does not look like an OpenRouter key; that is no promise, so it is worth a warning only."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, Literal
 
 from .content import Audio, Citation, Image, Part, Reasoning, Text, ToolCall
@@ -15,17 +15,18 @@ Role = Literal["system", "user", "assistant", "tool"]
 Status = Literal["open", "ok", "partial", "interrupted", "error", "refused", "unknown", "cached"]
 CostSource = Literal["billed", "reconciled", "estimated", "unknown", "none"]
 
-PICO_PER_USD = 10**12
+# Money has a context of its own: a notebook may have set another precision for its own sums.
+EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
 
 
 def to_pico(cost_usd: Decimal) -> int:
     """Return whole pico-dollars, rounded half-even: the only rounding money ever gets."""
-    return int((cost_usd * PICO_PER_USD).to_integral_value(rounding=ROUND_HALF_EVEN))
+    return int(cost_usd.scaleb(12, EXACT).to_integral_value(ROUND_HALF_EVEN, EXACT))
 
 
 def from_pico(cost_pico: int) -> Decimal:
     """Return dollars of whole pico-dollars, exactly."""
-    return Decimal(cost_pico).scaleb(-12)
+    return Decimal(cost_pico).scaleb(-12, EXACT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +213,8 @@ class Total:
 
     def __add__(self, other: Total) -> Total:
         return Total(
-            self.billed_usd + other.billed_usd,
-            self.estimated_usd + other.estimated_usd,
+            EXACT.add(self.billed_usd, other.billed_usd),
+            EXACT.add(self.estimated_usd, other.estimated_usd),
             self.unknown_calls + other.unknown_calls,
             self.simulated or other.simulated,
         )
@@ -240,8 +241,3 @@ def dollars(amount_usd: Decimal, digits: int = 6) -> str:
     if amount_usd and abs(amount_usd) < Decimal(10) ** -digits:
         digits = min(12, 1 - math.floor(amount_usd.copy_abs().log10()))
     return f"${amount_usd:,.{digits}f}"
-
-
-def sum_usd(amounts: Iterable[Decimal]) -> Decimal:
-    """Return the exact sum: whole pico-dollars do not drift, whatever the order."""
-    return from_pico(sum(map(to_pico, amounts)))

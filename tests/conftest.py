@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from .canary import findings, make_canary
 
 IN_CI = os.environ.get("OR_MAGIC_CI") == "1"
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,6 +36,45 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def canary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The key of this run. Afterwards, nothing that any test wrote may hold it: R14 of the whole run.
+
+    Scanned are all temporary folders (ledgers with their WAL, spools, catalogues, notebooks, IPython's history and
+    profiles) and a log of everything that any library logged at DEBUG.
+    """
+    base = tmp_path_factory.getbasetemp()
+    key = make_canary(os.getpid())
+    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    os.environ |= {
+        "OPENROUTER_API_KEY": key,
+        "OR_MAGIC_HOME": str(base / "or_magic home"),
+        "IPYTHONDIR": str(base / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(base / "jupyter config"),
+        "JUPYTER_DATA_DIR": str(base / "jupyter data"),
+        "JUPYTER_RUNTIME_DIR": str(base / "jupyter runtime"),
+        "MPLBACKEND": "agg",
+    }
+    log = logging.FileHandler(base / "debug.log")
+    logging.getLogger().addHandler(log)
+    logging.getLogger().setLevel(logging.DEBUG)
+    yield key
+    logging.getLogger().removeHandler(log)
+    log.close()
+    found = findings(key, base)
+    for name, value in before.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
+    assert found == [], f"the key was found: {found}"
+
+
+_ENVIRONMENT = (
+    "OPENROUTER_API_KEY", "OR_MAGIC_HOME", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR",
+    "JUPYTER_RUNTIME_DIR", "MPLBACKEND",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")

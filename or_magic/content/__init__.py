@@ -45,19 +45,19 @@ class Kind(NamedTuple):
     """How fragments of one kind find each other and become one part."""
 
     type: type
-    same: Callable[[Any], Hashable]  # fragments with equal values belong together
+    slots: Callable[[], Callable[[Any], Hashable]]  # for each join a function; fragments of equal slots belong together
     join: Callable[[Any], Part]
     own_place: bool = False  # text after such a part is a part of its own
 
 
 KINDS: dict[str, Kind] = {
-    "text": Kind(Text, lambda part: part.refusal, text.join),
-    "reasoning": Kind(Reasoning, lambda _: None, reasoning.join),
-    "image": Kind(Image, lambda _: object(), image.join, own_place=True),
-    "audio": Kind(Audio, lambda _: None, audio.join, own_place=True),
-    "citation": Kind(Citation, lambda part: part.url, citation.join),
-    "parsed_file": Kind(ParsedFile, lambda part: repr(part.annotation), file.join_parsed),
-    "tool_call": Kind(ToolCall, lambda part: part.index, tool_call.join),
+    "text": Kind(Text, lambda: lambda part: part.refusal, text.join),
+    "reasoning": Kind(Reasoning, lambda: lambda _: None, reasoning.join),
+    "image": Kind(Image, lambda: lambda _: object(), image.join, own_place=True),
+    "audio": Kind(Audio, lambda: lambda _: None, audio.join, own_place=True),
+    "citation": Kind(Citation, lambda: lambda part: part.url, citation.join),
+    "parsed_file": Kind(ParsedFile, lambda: lambda part: repr(part.annotation), file.join_parsed),
+    "tool_call": Kind(ToolCall, tool_call.slots, tool_call.join),
 }
 
 Reader = Callable[[object], Iterator[Part]]
@@ -86,15 +86,15 @@ def read_delta(delta: Mapping[str, Any]) -> Iterator[Part]:
 
 def join(fragments: Iterable[Part]) -> tuple[Part, ...]:
     """Return whole parts in the order in which each began; linear in the number of fragments."""
+    slots = {name: kind.slots() for name, kind in KINDS.items()}
     groups: dict[Hashable, list[Part]] = {}
     place = 0
     for part in fragments:
-        kind = KINDS.get(part.kind)
-        if kind is None:
+        if part.kind not in KINDS:
             groups[object()] = [part]
             continue
-        place += kind.own_place and (part.kind, kind.same(part), 0) not in groups
-        slot = (part.kind, kind.same(part), place if part.kind == "text" else 0)
+        slot = (part.kind, slots[part.kind](part), place if part.kind == "text" else 0)
+        place += KINDS[part.kind].own_place and slot not in groups
         groups.setdefault(slot, []).append(part)
     return tuple(_joined(group) for group in groups.values())
 

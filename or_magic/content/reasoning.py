@@ -55,23 +55,39 @@ def _words(item: Mapping[str, Any]) -> str:
 
 
 def _merge(items: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
-    whole: dict[str, dict[str, Any]] = {}
-    growing: dict[tuple[str, str], list[str]] = {}
-    for position, item in enumerate(items):
-        name = _identity(item, position)
-        known = whole.setdefault(name, {})
-        for key, value in item.items():
-            if key in _GROWING and isinstance(value, str):
-                growing.setdefault((name, key), []).append(value)
-                known.setdefault(key, "")
-            elif value is not None or key not in known:
-                known[key] = value
-    for (name, key), pieces in growing.items():
-        whole[name][key] = "".join(pieces)
-    return tuple(whole.values())
+    """Return whole details: pieces of one index and type together, in the order in which each began."""
+    whole: list[dict[str, Any]] = []
+    growing: list[dict[str, list[str]]] = []
+    latest: dict[str, int] = {}
+    before = ""
+    for item in items:
+        name = _name(item)
+        place = latest.get(name)
+        if place is None or _begins_another(whole[place], item) or (name[:1] == "?" and name != before):
+            place = latest[name] = len(whole)
+            whole.append({})
+            growing.append({})
+        _add(item, whole[place], growing[place])
+        before = name
+    for known, pieces in zip(whole, growing, strict=True):
+        known.update({key: "".join(words) for key, words in pieces.items()})
+    return tuple(whole)
 
 
-def _identity(item: Mapping[str, Any], position: int) -> str:
+def _add(item: Mapping[str, Any], known: dict[str, Any], growing: dict[str, list[str]]) -> None:
+    for key, value in item.items():
+        if key in _GROWING and isinstance(value, str):
+            growing.setdefault(key, []).append(value)
+            known.setdefault(key, "")  # keeps the place of the key
+        elif key not in known or value not in (None, ""):
+            known[key] = value
+
+
+def _name(item: Mapping[str, Any]) -> str:
     # A summary and its encrypted twin carry the same index (recorded), so the type belongs to the name.
-    index = item.get("index")
-    return f"#{position}" if index is None and item.get("id") is None else f"{index}/{item.get('type')}"
+    index = item.get("index", item.get("id"))
+    return f"?{item.get('type')}" if index is None else f"{index}/{item.get('type')}"
+
+
+def _begins_another(known: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
+    return any(known.get(key) and item.get(key) and known[key] != item[key] for key in ("id", "data"))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class ToolCall:
 
     kind: ClassVar[str] = "tool_call"
 
-    index: int = 0
+    index: int | None = None
     id: str | None = None
     name: str | None = None
     arguments: str = ""
@@ -28,7 +28,11 @@ class ToolCall:
         Raises:
             ValueError: the text is not one JSON object; such a call must not be run.
         """
-        value = json.loads(self.arguments) if self.arguments.strip() else {}
+        written = self.arguments.strip(" \t\r\n")
+        try:
+            value = json.loads(written, parse_constant=_refuse) if written else {}
+        except RecursionError:
+            value = None
         if not isinstance(value, dict):
             raise ValueError(  # noqa: TRY004 - it is the model's text that is wrong, not a type of ours
                 f"the arguments of {self.name!r} are not a JSON object: {self.arguments[:80]!r}"
@@ -38,14 +42,34 @@ class ToolCall:
     def to_json(self) -> dict[str, Any]:
         """Return the item of an assistant message's ``tool_calls``."""
         told = {"name": self.name or "", "arguments": self.arguments or "{}"}
-        return {"id": self.id or f"call_{self.index}", "type": "function", "function": told}
+        return {"id": self.id or f"call_{self.index or 0}", "type": "function", "function": told}
 
 
 def read(value: object) -> Iterator[ToolCall]:
-    """Yield the fragments of a ``tool_calls`` list."""
-    for position, item in enumerate(value if isinstance(value, list) else ()):
-        if isinstance(item, Mapping):
-            yield _fragment(item, position)
+    """Yield the fragments of a ``tool_calls`` list; several without an index are told apart by their places."""
+    items = [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+    for place, item in enumerate(items):
+        yield _fragment(item, place if len(items) > 1 else None)
+
+
+def slots() -> Callable[[ToolCall], Hashable]:
+    """Return a function that says, fragment by fragment, to which call each belongs.
+
+    A new id begins a new call, even under the index of another one; without index and id, the last call goes on.
+    """
+    latest: dict[int | None, tuple[str | None, int]] = {}
+    calls = 0
+
+    def slot(part: ToolCall) -> int:
+        nonlocal calls
+        known_id, call = latest.get(part.index, (None, -1))
+        if call < 0 or (part.id and known_id and part.id != known_id):
+            known_id, call = None, calls
+            calls += 1
+        latest[part.index] = (part.id or known_id, call)
+        return call
+
+    return slot
 
 
 def join(fragments: Sequence[ToolCall]) -> ToolCall:
@@ -58,15 +82,19 @@ def join(fragments: Sequence[ToolCall]) -> ToolCall:
     )
 
 
-def _fragment(item: Mapping[str, Any], position: int) -> ToolCall:
+def _fragment(item: Mapping[str, Any], place: int | None) -> ToolCall:
     told = item.get("function")
     told = told if isinstance(told, Mapping) else {}
     index, name, written = item.get("index"), told.get("name"), told.get("arguments")
-    if isinstance(written, (dict, list)):  # some servers send the object itself
-        written = json.dumps(written, ensure_ascii=False, default=str)
+    if written is not None and not isinstance(written, str):  # some servers send the object itself
+        written = json.dumps(written, ensure_ascii=False, default=float)
     return ToolCall(
-        index=index if isinstance(index, int) else position,
+        index=index if isinstance(index, int) else place,
         id=item["id"] if isinstance(item.get("id"), str) else None,
         name=name if isinstance(name, str) else None,
-        arguments=written if isinstance(written, str) else "",
+        arguments=written or "",
     )
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")

@@ -98,7 +98,7 @@ class Engine:
         call_id = origin.call_id
         stream = Stream(
             self._send(request),
-            Accumulation(self.gateway.name, call_id),
+            Accumulation(self.gateway.name, call_id, request.model),
             booked=self._booked,
             explain=lambda error, row: explain(error, row, self.catalog.models().closest),
             stop=lambda: self.gateway.stop(call_id),
@@ -170,7 +170,9 @@ class Engine:
 
     def _bound_usd(self, request: Request) -> Decimal | None:
         model = self.catalog.models().find(request.model)
-        return None if model is None else bound_usd(model.prices, request, model.max_completion_tokens)
+        if model is None or set(model.output_modalities) - {"text"}:
+            return None  # pictures and sound have prices of their own
+        return bound_usd(model.prices, request, model.max_completion_tokens)
 
     def _settled(self, row: Row) -> None:
         with self._lock:

@@ -32,7 +32,6 @@ def ask(face: Face, prompt: str, options: Options, *, source: str, values: Mappi
         OrMagicError: the cell fails with it, so that *Run all* stops.
     """
     session = face.session()
-    face.announce(session)
     origin = Origin(source=source, cell_id=_cell_id(face.shell), notebook=_notebook(face.shell))
     stream = session.engine.stream(prompt, options, values=values, origin=origin)
     try:

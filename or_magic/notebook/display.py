@@ -26,7 +26,10 @@ def show(face: Face, stream: Stream, *, live: bool) -> Reply:
         CallError: the call failed; what came, and the status, are shown.
     """
     shell = face.shell
-    typist = _Typist(flushed=hasattr(shell, "kernel")) if live and _somebody_looks(shell) else None
+    announcement = face.announcement(face.session())
+    if announcement:
+        _say(announcement)
+    typist = _Typist(announcement, flushed=hasattr(shell, "kernel")) if live and _somebody_looks(shell) else None
     try:
         for event in stream:
             if typist:
@@ -97,6 +100,8 @@ def _finish(face: Face, reply: Reply, typist: _Typist | None) -> None:
     else:
         if typist and typist.typed:
             shell.display_pub.clear_output(wait=True)
+            if typist.announcement:
+                _say(typist.announcement)
         publish(shell, reply)
     try:
         total = face.session().tracker.total()
@@ -112,7 +117,8 @@ def _finish(face: Face, reply: Reply, typist: _Typist | None) -> None:
 class _Typist:
     """Types the answer's words as they come, at most every ``_UPDATE_S``; the first at once."""
 
-    def __init__(self, *, flushed: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, announcement: str | None, *, flushed: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self.announcement = announcement  # stands above the words, and must outlive them
         self.typed = False
         self._clock = clock
         self._held: list[str] = []

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from IPython.core.magic import no_var_expand
+from IPython.core.magic import MAGIC_NO_VAR_EXPAND_ATTR
 
 from .warm import Warmer
 
@@ -32,7 +32,7 @@ class Face:
         self._lock = threading.Lock()
         self._told_offline = False
         for name in NAMES:
-            shell.register_magic_function(self._magic(), "line_cell", name)
+            shell.magics_manager.register_function(self._magic(), "line_cell", name)
         self._formatter = cast("DisplayFormatter", shell.display_formatter).ipython_display_formatter
         self._formatter.for_type_by_name("or_magic.values", "Reply", self._draw)
         shell.events.register("post_run_cell", self._after_cell)
@@ -49,11 +49,12 @@ class Face:
                 api.use(session)
             return session
 
-    def announce(self, session: Session) -> None:
-        """Say once that answers are simulated because there is no key."""
-        if session.automatic and not self._told_offline:
-            self._told_offline = True
-            print("No key: answers come from the offline simulator; set OPENROUTER_API_KEY to use OpenRouter")
+    def announcement(self, session: Session) -> str | None:
+        """Return, once, the sentence that answers are simulated because there is no key."""
+        if not session.automatic or self._told_offline:
+            return None
+        self._told_offline = True
+        return "No key: answers come from the offline simulator; set OPENROUTER_API_KEY to use OpenRouter"
 
     def use_offline(self) -> None:
         """Make the simulator the chosen gateway, for Python code as well."""
@@ -74,7 +75,6 @@ class Face:
         api.use(None)
 
     def _magic(self) -> Callable[..., Any]:
-        @no_var_expand
         def openrouter(line: str, cell: str | None = None) -> Any:
             """Ask a model with the rest of the cell, or run a command; ``%or help`` tells all."""
             from . import cell as cells
@@ -82,6 +82,8 @@ class Face:
 
             return lines.run(self, line) if cell is None else cells.run(self, line, cell)
 
+        # IPython's own expansion is all or nothing, and eats dollars; ours says what is wrong.
+        setattr(openrouter, MAGIC_NO_VAR_EXPAND_ATTR, True)
         return openrouter
 
     def _draw(self, reply: Reply) -> None:

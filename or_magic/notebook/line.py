@@ -16,6 +16,7 @@ from .cell import ask as ask_cell
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..features.tracker import Tracker
     from ..values import Reply
     from .face import Face
 
@@ -64,7 +65,7 @@ def use(face: Face, rest: str) -> None:
 def spend(face: Face, rest: str) -> pd.DataFrame:
     """Say what was spent and return it by column."""
     told = _view(rest)
-    tracker = face.session().tracker
+    tracker: Tracker = face.session().tracker
     _say(str(tracker.total(all=told.all, since=told.since)))
     return tracker.summary(by=told.by or "model", all=told.all, since=told.since)
 

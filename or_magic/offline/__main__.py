@@ -33,7 +33,12 @@ def main(line: list[str] | None = None) -> int:
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
-    with serve(arguments.port, pace_s=arguments.pace, replay=arguments.replay) as server:
+    try:
+        server = serve(arguments.port, pace_s=arguments.pace, replay=arguments.replay)
+    except OSError as error:
+        print(f"The simulator cannot start: {error}", file=sys.stderr)
+        return 1
+    with server:
         print(f"OpenRouter simulator (no model answers here): {server.url}", flush=True)
         while not stop.wait(3600):
             continue

@@ -14,14 +14,7 @@ from or_magic.offline.attachments import Attachment, attachment
 from or_magic.offline.catalogue import DEFAULT, Model
 from or_magic.offline.refusals import refusal
 from or_magic.offline.steps import Plain
-
-_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
-_PARTS = frozenset({"text", "image_url", "input_audio", "file", "video_url", "input_video"})
-_RANGES = {
-    "temperature": (0, 2), "top_p": (0, 1), "min_p": (0, 1), "top_a": (0, 1),
-    "frequency_penalty": (-2, 2), "presence_penalty": (-2, 2), "repetition_penalty": (0, 2),
-    "max_tokens": (1, 10**9), "max_completion_tokens": (1, 10**9),
-}  # fmt: skip
+from or_magic.offline.wellformed import wrongness
 
 
 @dataclass(frozen=True)
@@ -127,65 +120,8 @@ def read(data: bytes) -> Asked | Plain:
         return refusal(400, "The request body is not valid JSON")
     if not isinstance(body, dict):
         return refusal(400, "The request body is not a JSON object")
-    wrong = _wrong(body)
+    wrong = wrongness(body)
     return refusal(400, wrong) if wrong else Asked(body)
-
-
-def _wrong(body: dict[str, Any]) -> str:
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        return 'Input required: specify "messages"'
-    for index, message in enumerate(messages):
-        if wrong := _wrong_message(message):
-            return f"messages[{index}]: {wrong}"
-    for name, (low, high) in _RANGES.items():
-        value = body.get(name)
-        if value is not None and not (_is_number(value) and low <= value <= high):
-            return f"{name} has to be a number from {low} to {high}"
-    return _wrong_type(body)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _wrong_message(message: object) -> str:
-    if not isinstance(message, dict) or message.get("role") not in _ROLES:
-        return "role is missing or unknown"
-    content = message.get("content")
-    if content is None or isinstance(content, str):
-        return "content is missing" if content is None and message["role"] in ("user", "system") else ""
-    if not isinstance(content, list):
-        return "content is neither a text nor a list of parts"
-    kinds = [part.get("type") if isinstance(part, dict) else None for part in content]
-    unknown = [kind for kind in kinds if kind not in _PARTS]
-    return f"content part of unknown type {unknown[0]!r}" if unknown else ""
-
-
-_TYPES: tuple[tuple[str, type | tuple[type, ...], str], ...] = (
-    ("model", str, "a text"),
-    ("models", list, "a list"),
-    ("tools", list, "a list"),
-    ("reasoning", dict, "an object"),
-    ("response_format", dict, "an object"),
-    ("stop", (str, list), "a text or a list of texts"),
-    ("modalities", list, "a list"),
-)
-
-
-def _wrong_type(body: dict[str, Any]) -> str:
-    for name, kind, noun in _TYPES:
-        if body.get(name) is not None and not isinstance(body[name], kind):
-            return f"{name} has to be {noun}"
-    if not all(isinstance(name, str) for name in body.get("models") or []):
-        return "models has to be a list of texts"
-    for tool in body.get("tools") or []:
-        function = tool.get("function") if isinstance(tool, dict) else None
-        if not isinstance(tool, dict) or (tool.get("type") == "function" and not isinstance(function, dict)):
-            return "tools has to be a list of tools"
-        if isinstance(function, dict) and not isinstance(function.get("name"), str):
-            return "a function tool has no name"
-    return ""
 
 
 def unsuited(asked: Asked, model: Model) -> Plain | None:

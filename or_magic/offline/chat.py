@@ -11,6 +11,7 @@ from threading import Lock
 from or_magic.offline import asked as asking
 from or_magic.offline import catalogue, chunks, refusals, words
 from or_magic.offline.asked import Asked
+from or_magic.offline.example import SchemaError
 from or_magic.offline.faults import find
 from or_magic.offline.faults.fault import Fault, Tried
 from or_magic.offline.ledger import UNMETERED, Job, Ledger, Meter
@@ -75,9 +76,12 @@ def _try(sim: Simulator, asked: Asked, name: str, headers: Mapping[str, str]) ->
     refused = asking.unsuited(asked, model) or (fault.refuse(tried) if fault else None)
     if refused:
         return refused
-    answer = words.answer(asked, model)
-    if fault:
-        answer = words.limited(fault.answer(answer, tried), asked)
+    try:
+        answer = words.answer(asked, model)
+        if fault:
+            answer = words.limited(fault.answer(answer, tried), asked)
+    except SchemaError as error:
+        return refusals.refusal(400, str(error))
     return _prepared(sim, tried, answer, fault)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 WORD = "simulated"
@@ -15,28 +16,58 @@ _FORMATS = {
 _DEPTH = 6
 
 
-def example(schema: Any, root: Any = None, depth: int = 0) -> Any:
-    """Return a value for a schema; constants, enums, formats, bounds, ``$ref`` and unions are honoured."""
-    root = schema if root is None else root
+@dataclass(frozen=True)
+class _Walk:
+    """Where ``$ref`` points into, and how many values may still be made: a schema can ask for 100 ** 12 of them."""
+
+    root: Any
+    steps: Iterator[int] = field(default_factory=lambda: iter(range(20_000)))
+
+
+class SchemaError(ValueError):
+    """A schema that is none."""
+
+
+def example(schema: Mapping[str, Any]) -> Any:
+    """Return a value for a schema; constants, enums, formats, bounds, ``$ref`` and unions are honoured.
+
+    Raises:
+        SchemaError: the schema is malformed.
+    """
+    try:
+        return _example(schema, _Walk(schema), 0)
+    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
+        raise SchemaError(f"Invalid schema: {error}") from error
+
+
+def _example(schema: Any, walk: _Walk, depth: int) -> Any:
+    if next(walk.steps, None) is None:
+        raise SchemaError("it has no small example")
+    if depth > 3 * _DEPTH:
+        return None  # it contains itself and nothing else
     if not isinstance(schema, Mapping):
         return WORD
-    schema = _resolved(schema, root)
+    schema = _resolved(schema, walk.root)
     for key in ("const", "default"):
         if key in schema:
             return schema[key]
     if schema.get("enum"):
         return schema["enum"][0]
     if branches := schema.get("anyOf") or schema.get("oneOf"):
-        return example(_branch(branches, depth), root, depth + 1)
-    return _typed(_type(schema), schema, root, depth)
+        return _example(_branch(branches, depth), walk, depth + 1)
+    return _typed(_type(schema), schema, walk, depth)
+
+
+_CLOSING = frozenset({
+    "$ref", "allOf", "anyOf", "oneOf", "not", "const", "enum", "default", "propertyNames", "maxProperties",
+    "patternProperties", "unevaluatedProperties",
+})  # fmt: skip
 
 
 def marked(value: Any, schema: Mapping[str, Any]) -> Any:
     """Return an object with ``"simulated": true`` in it where the schema lets one be added."""
-    names = schema.get("properties", {})
-    if not isinstance(value, dict) or schema.get("additionalProperties") is False or "simulated" in names:
-        return value
-    return value if "$ref" in schema else {"simulated": True, **value}
+    is_open = schema.get("additionalProperties", True) is True and not _CLOSING & schema.keys()
+    return {"simulated": True, **value} if isinstance(value, dict) and is_open else value
 
 
 def _resolved(schema: Mapping[str, Any], root: Any) -> Mapping[str, Any]:
@@ -75,29 +106,29 @@ def _type(schema: Mapping[str, Any]) -> str:
     return "object" if "properties" in schema else "array" if "items" in schema else "string"
 
 
-def _typed(kind: str, schema: Mapping[str, Any], root: Any, depth: int) -> Any:
+def _typed(kind: str, schema: Mapping[str, Any], walk: _Walk, depth: int) -> Any:
     if kind == "object":
-        return _object(schema, root, depth)
+        return _object(schema, walk, depth)
     if kind == "array":
-        return _array(schema, root, depth)
+        return _array(schema, walk, depth)
     if kind in ("integer", "number"):
         return _number(schema, kind)
     return {"boolean": True, "null": None}.get(kind, _string(schema))
 
 
-def _object(schema: Mapping[str, Any], root: Any, depth: int) -> dict[str, Any]:
+def _object(schema: Mapping[str, Any], walk: _Walk, depth: int) -> dict[str, Any]:
     properties = schema.get("properties", {})
     required = schema.get("required", [])
     wanted = [name for name in properties if depth < _DEPTH or name in required]
     wanted += [name for name in required if name not in properties]
     # Past twice the depth even required members are given up: such a schema has no finite value.
-    return {name: example(properties.get(name, {}), root, depth + 1) for name in wanted} if depth < 2 * _DEPTH else {}
+    return {name: _example(properties.get(name, {}), walk, depth + 1) for name in wanted} if depth < 2 * _DEPTH else {}
 
 
-def _array(schema: Mapping[str, Any], root: Any, depth: int) -> list[Any]:
+def _array(schema: Mapping[str, Any], walk: _Walk, depth: int) -> list[Any]:
     size = max(schema.get("minItems", 0), 1 if depth < _DEPTH else 0)
-    prefix = [example(item, root, depth + 1) for item in schema.get("prefixItems", [])]
-    rest = [example(schema.get("items", {}), root, depth + 1) for _ in range(min(size, 100) - len(prefix))]
+    prefix = [_example(item, walk, depth + 1) for item in schema.get("prefixItems", [])]
+    rest = [_example(schema.get("items", {}), walk, depth + 1) for _ in range(min(size, 100) - len(prefix))]
     return prefix + rest if depth < 2 * _DEPTH else []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from or_magic.offline import catalogue, refusals
@@ -21,11 +21,13 @@ def route(sim: Simulator, request: Request) -> tuple[Steps, Meter]:
     """Return the steps of the answer to a request, and its meter."""
     if request.method == "POST" and request.path == "/api/v1/chat/completions":
         return complete(sim, request.body, request.headers)
-    return _plain(sim, request).steps(), UNMETERED
+    found = _plain(sim, request)
+    # What answers HEAD may not have a body.
+    return (replace(found, body=b"") if request.method == "HEAD" else found).steps(), UNMETERED
 
 
 def _plain(sim: Simulator, request: Request) -> Plain:
-    if request.method != "GET":
+    if request.method not in ("GET", "HEAD"):
         return refusals.not_found(f"{request.method} {request.path}")
     if request.path.startswith(_MODEL):
         return _one_model(request.path[len(_MODEL) :])

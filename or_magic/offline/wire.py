@@ -96,7 +96,7 @@ class Connection:
     def _chunked(self) -> bytes:
         body = bytearray()
         while True:
-            size = int(self._until(b"\r\n", _HEAD_LIMIT_BYTES).split(b";")[0], 16)
+            size = self._chunk_size()
             if size == 0:
                 break
             body += self._take(size)
@@ -106,6 +106,13 @@ class Connection:
         while self._until(b"\r\n", _HEAD_LIMIT_BYTES):
             continue
         return bytes(body)
+
+    def _chunk_size(self) -> int:
+        line = self._until(b"\r\n", _HEAD_LIMIT_BYTES)
+        try:
+            return int(line.partition(b";")[0], 16)
+        except ValueError as error:
+            raise MalformedError(400, "A chunk has no size") from error
 
     def _until(self, end: bytes, limit: int) -> bytes:
         start = 0

@@ -13,8 +13,9 @@ from ..values import Reply, Status, Usage
 class Accumulation:
     """The answer so far: add events as they come, ask for the reply at any time."""
 
-    def __init__(self, gateway: str = "", call_id: str = "") -> None:
+    def __init__(self, gateway: str = "", call_id: str = "", model_requested: str = "") -> None:
         self._gateway = gateway
+        self._model_requested = model_requested
         self._call_id = call_id
         self._fragments: list[Part] = []
         self._usage: Usage | None = None
@@ -41,7 +42,7 @@ class Accumulation:
         """Return the reply of what has come; ``unfinished`` is its status if no Closed came."""
         closed = self._closed or Closed(unfinished, generation_id=self._generation_id)
         return Reply(
-            parts=tuple(_signed(part, closed.model) for part in join(self._fragments)),
+            parts=tuple(_signed(part, self._author(closed)) for part in join(self._fragments)),
             usage=self._usage,
             model=closed.model,
             provider=closed.provider,
@@ -51,6 +52,11 @@ class Accumulation:
             id=closed.generation_id or self._generation_id,
             call_id=self._call_id,
         )
+
+    def _author(self, closed: Closed) -> str | None:
+        # The name by which the next turn will ask for it; a router's name says nothing of who answered.
+        asked = self._model_requested
+        return closed.model if not asked or asked.startswith("openrouter/") else asked
 
     def _restart(self, opened: Opened) -> None:
         # A new attempt answers from the beginning: texts of two attempts never mix.

@@ -154,8 +154,8 @@ def _events_of_choice(choice: dict[str, Any], answer: _Answer) -> Iterator[Event
             for part in read_delta(delta):
                 answer.began = True
                 yield Piece(part)
-    if reason := choice.get("finish_reason"):
-        answer.finish_reason = answer.finish_reason if answer.finish_reason == "error" else str(reason)
+    if isinstance(reason := choice.get("finish_reason"), str) and reason:
+        answer.finish_reason = answer.finish_reason if answer.finish_reason == "error" else reason
     if choice.get("error"):
         answer.error = answer.error or fault_of_error(choice["error"], began=answer.began)
 
@@ -175,7 +175,7 @@ def _conclude(answer: _Answer) -> Closed:
         error, status = _truncated(answer), "partial"
     elif error is None:
         status = "ok"
-    elif isinstance(error, RefusedError) and not answer.began:
+    elif isinstance(error, RefusedError) and not answer.began and not _cost_something(answer):
         status = "refused"  # HTTP 200 around a refusal
     return Closed(
         status=_checked(status),
@@ -185,6 +185,10 @@ def _conclude(answer: _Answer) -> Closed:
         provider=answer.provider,
         generation_id=answer.generation_id,
     )
+
+
+def _cost_something(answer: _Answer) -> bool:
+    return bool(answer.usage and answer.usage.cost_usd)
 
 
 def _checked(status: str) -> Status:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from ..content import Citation, ParsedFile, Part, Reasoning, Text, ToolCall, ToolResult
@@ -28,11 +29,10 @@ def encode(request: Request) -> dict[str, Any]:
 
 
 def _encode_message(message: Message, model: str) -> Iterator[dict[str, Any]]:
-    results = [part.to_json() for part in message.parts if isinstance(part, ToolResult)]
-    if results:
-        yield from results
+    yield from (part.to_json() for part in message.parts if isinstance(part, ToolResult))
+    content = [part for part in message.parts if not isinstance(part, (*_ASSISTANT_ONLY, ToolResult))]
+    if not content and message.role == "tool":
         return
-    content = [part for part in message.parts if not isinstance(part, _ASSISTANT_ONLY)]
     encoded: dict[str, Any] = {"role": message.role, "content": _encode_content(content)}
     if message.role == "assistant":
         encoded |= _encode_assistant(message.parts, model)
@@ -49,8 +49,17 @@ def _encode_assistant(parts: tuple[Part, ...], model: str) -> dict[str, Any]:
     # Signed reasoning is readable only by the model that wrote it; another one may refuse it.
     own = [part for part in parts if isinstance(part, Reasoning) and part.model in (None, model)]
     fields = {
-        "reasoning_details": [detail for part in own for detail in part.to_json()],
+        "reasoning_details": [_numbers(detail) for part in own for detail in part.to_json()],
         "tool_calls": [part.to_json() for part in parts if isinstance(part, ToolCall)],
-        "annotations": [part.to_json() for part in parts if isinstance(part, ParsedFile)],
+        "annotations": [_numbers(part.to_json()) for part in parts if isinstance(part, ParsedFile)],
     }
     return {name: value for name, value in fields.items() if value}
+
+
+def _numbers(value: Any) -> Any:
+    """Return what came from the gateway with its Decimals as the numbers they were."""
+    if isinstance(value, Mapping):
+        return {key: _numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_numbers(inner) for inner in value]
+    return float(value) if isinstance(value, Decimal) else value

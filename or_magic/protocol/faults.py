@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ _CLASSES: dict[int, type[CallError]] = {
     404: UnknownModelError,
     429: RateLimitedError,
 }
+_LONGEST_S = 10**9  # nobody means to wait for more
 _ADVICE: dict[type[CallError], str] = {
     KeyRefusedError: "Check the key: it may be mistyped, disabled or of another account.",
     PaymentError: "Add credits, raise the key's limit, or ask for a smaller max_tokens.",
@@ -104,15 +105,13 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
 
 
 def _seconds(value: str, unit_s: float, now: datetime) -> float | None:
+    if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", value):
+        return max(0.0, float(value) * unit_s)
     try:
-        wait_s = float(value) * unit_s
-    except ValueError:
-        try:
-            date = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        wait_s = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
-    return max(0.0, wait_s) if math.isfinite(wait_s) else None
+        date = parsedate_to_datetime(value)
+        return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
+    except (ValueError, OverflowError):
+        return None
 
 
 def _class_of(code: int | None, hints: str, *, began: bool) -> type[CallError]:
@@ -128,8 +127,9 @@ def _advice(kind: type[CallError], code: int | None, error: Mapping[str, Any], w
         advice = f"Wait {wait_s:.0f} s and run it again."
     else:
         advice = _ADVICE.get(kind) or _BY_CODE.get(code or 0) or "Run it again, or choose another model."
-    if fallbacks := _mapping(error.get("availability")).get("fallback_models"):
-        advice += f" The gateway suggests {', '.join(map(str, fallbacks))}."
+    fallbacks = _mapping(error.get("availability")).get("fallback_models")
+    if isinstance(fallbacks, list) and fallbacks:
+        advice += f" The gateway suggests {_plain(', '.join(map(str, fallbacks)))}."
     return advice
 
 
@@ -138,8 +138,9 @@ def _message(error: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
     raw = metadata.get("raw")
     if raw:  # "Provider returned error" alone says nothing
         message = f"{message}: {_raw_message(raw)}"
-    if metadata.get("provider_name") and metadata["provider_name"] not in message:
-        message = f"{metadata['provider_name']}: {message}"
+    provider = metadata.get("provider_name")
+    if isinstance(provider, str) and provider not in message:
+        message = f"{provider}: {message}"
     if reasons := metadata.get("reasons"):
         message = f"{message} [{', '.join(map(str, reasons))}]" if isinstance(reasons, list) else message
     return _plain(message)
@@ -191,8 +192,9 @@ def _code(error: Mapping[str, Any]) -> int | None:
 
 def _hint_s(error: Mapping[str, Any]) -> float | None:
     hint = _mapping(error.get("availability")).get("retry_after")
-    wait_s = float(hint) if isinstance(hint, (int, float)) and not isinstance(hint, bool) else math.nan
-    return wait_s if math.isfinite(wait_s) and wait_s >= 0 else None
+    if isinstance(hint, bool) or not isinstance(hint, (int, float, Decimal)) or not 0 <= hint <= _LONGEST_S:
+        return None
+    return float(hint)
 
 
 def _affordable(message: str) -> int | None:

@@ -69,9 +69,10 @@ def _lines(chunks: Iterable[bytes], max_line_bytes: int) -> Iterator[bytes]:
             held.append(lines[0])
             lines[0] = b"".join(held)
             held, held_bytes = [], 0
-            if max(map(len, lines)) > max_line_bytes:
-                raise _too_long(max_line_bytes)
-            yield from lines
+            for line in lines:
+                if len(line) > max_line_bytes:
+                    raise _too_long(max_line_bytes)
+                yield line
         if rest:
             held.append(rest)
             held_bytes += len(rest)

@@ -46,7 +46,7 @@ def test_64_clients_at_once_are_all_answered(server: Server) -> None:
     """And every one of their calls stands in the books once."""
 
     def ask(number: int) -> bytes:
-        model = ("openai/gpt-5-mini", "offline/cut", "offline/echo", "offline/drip:0")[number % 4]
+        model = ("openai/gpt-5-mini", "offline/cut", "offline/echo", "offline/stall:0.001")[number % 4]
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         connection.request("POST", PATH, question(model, f"call {number}"))
         data = connection.getresponse().read()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from email.utils import formatdate
 from time import time
 from typing import Any
 
@@ -24,6 +23,8 @@ def retry_after(arg: str) -> Headers:
     """Return the header that an ARG asks for: ``date``, ``ms``, or the word itself, whatever it is."""
     word = "".join(letter for letter in arg if letter.isascii() and letter.isprintable())
     if word == "date":
+        from email.utils import formatdate  # 8 ms that nothing else here needs
+
         return (("Retry-After", formatdate(time() + 2, usegmt=True)),)
     if word == "ms":
         return (("retry-after-ms", "1500"),)
