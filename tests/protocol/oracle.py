@@ -28,6 +28,8 @@ class Naive:
     provider: str | None = None
     comments: int = 0
     broken: bool = False
+    costs: list[Any] = field(default_factory=list)
+    words_only: bool = False
 
 
 def naive_data(raw: bytes) -> list[str]:
@@ -48,9 +50,9 @@ def naive_data(raw: bytes) -> list[str]:
     return events
 
 
-def naive(raw: bytes) -> Naive:
-    """Read a stream."""
-    told = Naive(comments=len(re.findall(rb"(?:^|[\r\n]):", raw)))
+def naive(raw: bytes, *, words_only: bool = False) -> Naive:
+    """Read a stream; of a broken one only the words, the reason and the money can be read so simply."""
+    told = Naive(comments=len(re.findall(rb"(?:^|[\r\n]):", raw)), words_only=words_only)
     for data in naive_data(raw):
         if data.strip() == "[DONE]":
             break
@@ -80,6 +82,7 @@ def _take(told: Naive, data: str) -> None:
     told.id = told.id or chunk.get("id")
     told.error = told.error or chunk.get("error")
     if isinstance(chunk.get("usage"), dict):
+        told.costs.append(chunk["usage"].get("cost"))
         told.usage |= {key: value for key, value in chunk["usage"].items() if value is not None}
     choices = chunk.get("choices")
     for choice in choices if isinstance(choices, list) else []:
@@ -88,13 +91,19 @@ def _take(told: Naive, data: str) -> None:
 
 
 def _take_choice(told: Naive, choice: dict[str, Any]) -> None:
-    told.finish = choice.get("finish_reason") or told.finish
+    reason = choice.get("finish_reason")
+    told.finish = reason if isinstance(reason, str) and reason else told.finish
     told.error = told.error or choice.get("error")
     delta = choice.get("delta") or choice.get("message")
     if not isinstance(delta, dict):
         return
     if isinstance(delta.get("content"), str):
         told.text += delta["content"]
+    if not told.words_only:
+        _take_parts(told, delta)
+
+
+def _take_parts(told: Naive, delta: dict[str, Any]) -> None:
     if isinstance(delta.get("reasoning"), str):
         told.reasoning += delta["reasoning"]
     for detail in _list(delta, "reasoning_details"):

@@ -141,7 +141,8 @@ def _has_types(told: Told) -> None:
         counts = (reply.usage.prompt_tokens, reply.usage.completion_tokens, reply.usage.total_tokens)
         assert all(count is None or type(count) is int for count in counts)
     for call in reply.tool_calls:
-        assert (type(call.index), type(call.arguments)) == (int, str)
+        assert call.index is None or isinstance(call.index, int)
+        assert isinstance(call.arguments, str)
         assert call.name is None or isinstance(call.name, str)
     for page in reply.citations:
         assert all(isinstance(text, str) for text in (page.url, page.title, page.content))

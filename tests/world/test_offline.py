@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from or_magic.offline import Server, serve
 from or_magic.offline.media import png, tone, wav
@@ -25,6 +26,24 @@ TOOL = {
         },
     },
 }
+
+
+HELLO = {"messages": [{"role": "user", "content": "Hello"}]}
+MALFORMED = [
+    json.dumps({**HELLO, **wrong}).encode()
+    for wrong in (
+        {"messages": 5},
+        {"messages": [5]},
+        {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": 5}]}]},
+        {"tools": [{"type": "function"}]},
+        {"tools": [TOOL], "tool_choice": {"function": None}},
+        {"stop": [5]},
+        {"modalities": [5]},
+        {"response_format": {"type": "json_schema"}},
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": {"properties": 5, "type": "object"}}}},
+    )
+]
 
 
 @pytest.fixture
@@ -184,6 +203,39 @@ def test_json_is_asked_for_and_json_comes(server: Server) -> None:
     assert {"age": 1} == json.loads(said(server, response_format=wish))
 
 
+SCHEMAS: list[dict[str, Any]] = [
+    {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "minLength": 12},
+            "age": {"type": "integer", "exclusiveMinimum": 3, "multipleOf": 5},
+            "tags": {"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 2},
+            "day": {"type": "string", "format": "date"},
+            "child": {"anyOf": [{"$ref": "#"}, {"type": "null"}]},
+        },
+        "required": ["name", "age", "tags", "day", "child"],
+    },
+    {"allOf": [{"properties": {"a": {"type": "integer"}}, "required": ["a"], "type": "object"}], "required": ["a"]},
+    {"$ref": "#/$defs/p", "$defs": {"p": {"type": "object", "properties": {"x": {"type": ["string", "null"]}}}}},
+    {"type": "array", "items": {"oneOf": [{"type": "object", "properties": {"k": {"const": 7}}, "required": ["k"]}]}},
+    {
+        "type": "object",
+        "required": ["t"],
+        "properties": {"t": {"$ref": "#/$defs/t"}},
+        "$defs": {
+            "t": {"type": "object", "required": ["l"], "properties": {"l": {"items": {"$ref": "#/$defs/t"}}}},
+        },
+    },
+]
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_the_json_satisfies_its_schema(server: Server, schema: dict[str, Any]) -> None:
+    """Also with references, bounds, unions, and schemas that contain themselves."""
+    wish = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    Draft202012Validator(schema).validate(json.loads(said(server, response_format=wish)))
+
+
 def test_a_picture_model_draws_when_asked(server: Server) -> None:
     """A real PNG that says SIMULATED."""
     found = whole(server, model="google/gemini-2.5-flash-image", modalities=["image", "text"])
@@ -262,7 +314,7 @@ def test_what_cannot_be_answered_is_refused(
     assert found[1].startswith(message)
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 200_000, b'{"messages":5}'])
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 200_000, *MALFORMED])
 def test_a_body_that_is_no_request_is_refused(server: Server, data: bytes) -> None:
     """Whatever arrives, the server answers and lives on."""
     assert 400 == post(server, data)[0]

@@ -1,0 +1,77 @@
+"""A real kernel, driven by its own protocol, as a front end drives it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from jupyter_client.manager import start_new_kernel
+
+
+@dataclass
+class Run:
+    """What one cell did: its messages in order, as a front end would apply them."""
+
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    status: str = ""
+    reply: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """Everything that was printed."""
+        return "".join([m["content"]["text"] for m in self.messages if m["msg_type"] == "stream"])
+
+    @property
+    def displays(self) -> list[dict[str, Any]]:
+        """The contents of displays and of the cell's value that are left when the cell is done."""
+        left: list[dict[str, Any]] = []
+        for message in self.messages:
+            if message["msg_type"] == "clear_output":
+                left.clear()
+            elif message["msg_type"] in ("display_data", "execute_result"):
+                left.append(message["content"])
+        return left
+
+    @property
+    def error(self) -> list[str]:
+        """The lines of the traceback that was shown."""
+        return next((m["content"]["traceback"] for m in self.messages if m["msg_type"] == "error"), [])
+
+
+class Kernel:
+    """A running kernel; leave it by ``close``."""
+
+    def __init__(self) -> None:
+        self.manager, self.client = start_new_kernel(kernel_name="python3", startup_timeout=60)
+
+    def run(self, code: str, *, watched: bool = True, limit_s: float = 60.0, interrupt_after: str | None = None) -> Run:
+        """Run a cell; ``watched``: a person may be looking. ``interrupt_after``: once this text has been printed."""
+        run = Run()
+        sent = self.client.execute(code, allow_stdin=watched)
+        end = time.monotonic() + limit_s
+        while True:
+            message = self.client.get_iopub_msg(timeout=max(0.1, end - time.monotonic()))
+            if message["parent_header"].get("msg_id") != sent:
+                continue
+            run.messages.append(message)
+            if interrupt_after is not None and interrupt_after in run.text:
+                self.manager.interrupt_kernel()
+                interrupt_after = None
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                break
+        while run.reply.get("parent_header", {}).get("msg_id") != sent:
+            run.reply = self.client.get_shell_msg(timeout=max(0.1, end - time.monotonic()))
+        run.status = run.reply["content"]["status"]
+        return run
+
+    def value(self, expression: str) -> str:
+        """Return the repr of an expression."""
+        done = self.run(f"print(repr({expression}))")
+        assert done.status == "ok", done.error
+        return done.text.strip()
+
+    def close(self) -> None:
+        """End the kernel."""
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)

@@ -1,0 +1,123 @@
+"""Every fault of the offline simulator that is an answer without a generation: errors, HTML, redirects."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from or_magic.offline import Server, serve
+from or_magic.offline.faults.table import ERRORS
+
+PROMPT = "Tell me what you received, please."
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a client saw of one answer; header names are lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def error(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.body)["error"]
+        return found
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serve() as running:
+        yield running
+
+
+def ask(server: Server, model: str, *, stream: bool) -> Seen:
+    body = {"model": model, "messages": [{"role": "user", "content": PROMPT}], "stream": stream}
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    headers = {"Authorization": "Bearer canary"}
+    connection.request("POST", "/api/v1/chat/completions", json.dumps(body), headers)
+    response = connection.getresponse()
+    found = {name.lower(): value for name, value in response.getheaders()}
+    seen = Seen(response.status, found, response.read())
+    connection.close()
+    return seen
+
+
+def status(expected: int, **metadata: Any) -> Callable[[Seen], bool]:
+    def check(seen: Seen) -> bool:
+        held = seen.error.get("metadata", {})
+        return seen.status == expected == seen.error["code"] and all(
+            held[key] == value for key, value in metadata.items()
+        )
+
+    return check
+
+
+def html(expected: int) -> Callable[[Seen], bool]:
+    return lambda seen: (
+        seen.status == expected and b"<html>" in seen.body and "text/html" in seen.headers["content-type"]
+    )
+
+
+def retry_after(word: str | None) -> Callable[[Seen], bool]:
+    return lambda seen: seen.status == 429 and seen.headers.get("retry-after") == word
+
+
+CASES: list[tuple[str, Callable[[Seen], bool]]] = [
+    ("error-400", status(400, error_type="invalid_request")),
+    ("error-401", status(401, error_type="authentication")),
+    ("error-402:77", lambda seen: status(402)(seen) and "can only afford 77." in seen.error["message"]),
+    (
+        "error-403",
+        lambda seen: status(403, reasons=["simulated"])(seen) and seen.error["metadata"]["flagged_input"] == PROMPT,
+    ),
+    ("error-404", lambda seen: status(404)(seen) and seen.error["availability"]["code"] == "no_endpoints"),
+    ("error-408", status(408, error_type="timeout")),
+    ("error-409", status(409)),
+    ("error-413", status(413, error_type="payload_too_large")),
+    ("error-422", status(422, error_type="unprocessable")),
+    ("error-425", status(425)),
+    ("error-429", status(429, error_type="rate_limit_exceeded")),
+    ("error-429:2", retry_after("2")),
+    ("error-429:0", retry_after("0")),
+    ("error-429:-1", retry_after("-1")),
+    ("error-429:inf", retry_after("inf")),
+    ("error-429:junk\r\nX-Injected: 1", lambda seen: "x-injected" not in seen.headers),
+    ("error-429:date", lambda seen: bool(re.fullmatch(r"\w{3}, .* GMT", seen.headers["retry-after"]))),
+    ("error-429:ms", lambda seen: seen.headers["retry-after-ms"] == "1500" and retry_after(None)(seen)),
+    ("error-429-daily", status(429, limit_source="openrouter_free_tier_daily")),
+    ("error-500", status(500, error_type="server")),
+    ("error-502", lambda seen: status(502)(seen) and "raw" in seen.error["metadata"]),
+    ("error-503:3", lambda seen: status(503)(seen) and seen.error["availability"]["retry_after"] == 3),
+    ("error-504", status(504)),
+    ("error-520", html(520)),
+    ("error-524", html(524)),
+    ("error-529", status(529, error_type="provider_overloaded")),
+    ("html", html(200)),
+    ("error-body", lambda seen: seen.status == 200 and seen.error["code"] == 502),
+    ("redirect", lambda seen: seen.status == 307 and seen.headers["location"].startswith("http://127.0.0.2:")),
+    ("redirect:http://127.0.0.3:1/x", lambda seen: seen.headers["location"] == "http://127.0.0.3:1/x"),
+    ("echo-key", lambda seen: "Bearer canary" in seen.error["message"]),
+]
+
+
+@pytest.mark.parametrize(("model", "check"), CASES, ids=[repr(case[0]) for case in CASES])
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_refusal_shows_its_defining_property(
+    server: Server, model: str, check: Callable[[Seen], bool], *, stream: bool
+) -> None:
+    """An error before the first token is ordinary HTTP, also when a stream was asked for."""
+    seen = ask(server, f"offline/{model}", stream=stream)
+    assert check(seen), (seen.headers, seen.body)
+    assert () == server.billed()
+
+
+def test_every_refusal_of_the_table_has_a_case() -> None:
+    """A fault that nobody checked is a promise that nobody keeps."""
+    assert {fault.name for fault in ERRORS} == {model.partition(":")[0] for model, _ in CASES}
