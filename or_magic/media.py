@@ -11,7 +11,11 @@ from .errors import MediaError
 MAX_BYTES = 64 * 2**20
 _PARTS = (Text, Image, Audio, Video, File, Reasoning, ToolCall, ToolResult)
 _PICTURES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
-_SOUNDS = ((b"ID3", "mp3"), (b"\xff\xfb", "mp3"), (b"\xff\xf3", "mp3"), (b"fLaC", "flac"), (b"OggS", "ogg"))
+_SOUNDS = (
+    (b"ID3\x02", "mp3"), (b"ID3\x03", "mp3"), (b"ID3\x04", "mp3"), (b"\xff\xfb", "mp3"), (b"\xff\xf3", "mp3"),
+    (b"fLaC", "flac"), (b"OggS", "ogg"),
+)  # fmt: skip
+_STILL = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
 
 
 def part_of(thing: object) -> Part:
@@ -71,6 +75,8 @@ def _sound(data: bytes) -> str | None:
 
 
 def _video(data: bytes) -> str | None:
+    if data[4:8] == b"ftyp" and data[8:12] in _STILL:
+        raise MediaError("HEIC and AVIF pictures are not taken by models. Nothing was sent. Convert it to PNG or JPEG.")
     if data[4:8] == b"ftyp":
         return "video/quicktime" if data[8:10] == b"qt" else "video/mp4"
     if data.startswith(b"\x1a\x45\xdf\xa3"):

@@ -53,7 +53,8 @@ def parse_line(line: str, resolve: Resolve = lambda word: word) -> Options:
     known, stray = parser.parse_known_args(_split(line))
     if stray:
         raise OptionError(_about_stray(stray[0], parser.names))
-    told = vars(known)
+    # argparse of Python 3.11 turns a value of "--" into an empty list.
+    told: dict[str, Any] = {name: "--" if value == [] else value for name, value in vars(known).items()}
     model = told.pop("model_option") or told.pop("MODEL")
     told.pop("MODEL", None)
     params: dict[str, Any] = {}
@@ -84,9 +85,12 @@ def from_keywords(keywords: Mapping[str, Any]) -> Options:
         if name not in known:
             raise OptionError(f"{name!r} is not a keyword.{_closest(name, known)} Nothing was sent.")
     told = {name: value for name, value in keywords.items() if value is not None}
-    for name, kind in (("model", str), ("system", str), ("tag", str), ("max_tokens", int), ("params", Mapping)):
-        if name in told and (not isinstance(told[name], kind) or isinstance(told[name], bool)):
-            raise OptionError(f"{name}={told[name]!r} is not a {kind.__name__}. Nothing was sent.")
+    for name, kind in (("model", str), ("system", str), ("tag", str), ("params", Mapping)):
+        if name in told and not isinstance(told[name], kind):
+            raise OptionError(f"{name}={told[name]!r} is not a {kind.__name__.lower()}. Nothing was sent.")
+    for name, number in (("temperature", (int, float)), ("max_tokens", int)):
+        if name in told and (not isinstance(told[name], number) or isinstance(told[name], bool)):
+            raise OptionError(f"{name}={told[name]!r} is not a number. Nothing was sent.")
     return replace(Options(), **told)
 
 
@@ -117,7 +121,7 @@ def _parser(resolve: Resolve) -> _Parser:
 
     def count(word: str) -> int:
         value = _number(resolve(word), word)
-        if value != int(value) or value < 1:
+        if not value.is_integer() or value < 1:
             raise argparse.ArgumentTypeError(f"{word!r} is not a whole number above 0")
         return int(value)
 

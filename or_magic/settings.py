@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -60,8 +61,10 @@ class Settings:
         """The name of the gateway in the ledger: openrouter, offline, or a host."""
         if self.offline:
             return OFFLINE
-        host = urlsplit(self.base_url).netloc.rpartition("@")[2]
-        return "openrouter" if host == "openrouter.ai" else host
+        address = urlsplit(self.base_url)
+        if address.hostname == "openrouter.ai":
+            return "openrouter"
+        return f"{address.hostname}:{address.port}" if address.port else str(address.hostname)
 
     @property
     def lacks_key(self) -> bool:
@@ -105,12 +108,26 @@ def read_dotenv(folder: Path) -> tuple[Path | None, Mapping[str, str]]:
     for place in (folder, *folder.parents):
         path = place / ".env"
         if path.is_file():
-            from dotenv import dotenv_values
-
-            return path, {name: value for name, value in dotenv_values(path).items() if value}
+            return path, _parse_dotenv(path)
         if (place / ".git").exists():
             break
     return None, {}
+
+
+def _parse_dotenv(path: Path) -> Mapping[str, str]:
+    from dotenv import dotenv_values
+
+    try:
+        return {name: value for name, value in dotenv_values(path).items() if value}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}. Nothing was sent. Save it as UTF-8.") from None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _first(
@@ -149,14 +166,17 @@ def _check_names(given: Mapping[str, Any]) -> None:
 def _check_url(settings: Settings) -> None:
     if settings.offline:
         return
-    address = urlsplit(settings.base_url)
-    if address.scheme not in ("http", "https") or not address.hostname:
+    try:
+        address = urlsplit(settings.base_url)
+        usable = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        usable = False
+    if not usable or not address.hostname:
         raise SettingsError(
             f"The base URL {settings.base_url!r} is no http(s) address. Nothing was sent. "
             f"Use {OPENROUTER}, the address of another server, or the word offline."
         )
-    loopback = address.hostname == "localhost" or address.hostname.startswith("127.") or address.hostname == "::1"
-    if settings.key and address.scheme == "http" and not loopback:
+    if settings.key and address.scheme == "http" and not _is_loopback(address.hostname):
         raise SettingsError(
             f"The key would travel unencrypted to {address.hostname}. Nothing was sent. Use https for this base URL."
         )

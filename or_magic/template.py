@@ -15,6 +15,10 @@ from typing import Any
 
 from .errors import TemplateError
 
+# Text that only looks like a template must not cost more the longer it is.
+_LONGEST_EXPRESSION = 4096
+_LONGEST_FORMAT = 40
+
 
 @dataclass(frozen=True, slots=True)
 class Hole:
@@ -65,14 +69,14 @@ def _hole(text: str, start: int) -> tuple[Hole, int]:
     """Return the hole that begins at ``start`` and where it ends: the shortest end that parses."""
     end = text.find("}}", start + 2)
     first_end = end
-    while end >= 0:
+    while 0 <= end <= start + _LONGEST_EXPRESSION:
         inner = text[start + 2 : end]
         for expression, spec in _readings(inner):
             code = _compiled(expression)
             if code is not None:
                 return Hole(inner.strip(), code, spec), end + 2
         end = text.find("}}", end + 1)
-    inner = text[start + 2 : first_end].strip()
+    inner = " ".join(text[start + 2 : first_end].split())[:120]
     raise TemplateError(
         f"{{{{ {inner} }}}} is not a Python expression. Nothing was sent. "
         "Correct it, or write \\{{ for a literal {{."
@@ -81,7 +85,7 @@ def _hole(text: str, start: int) -> tuple[Hole, int]:
 
 def _readings(inner: str) -> Iterator[tuple[str, str | None]]:
     yield inner.strip(), None
-    colon = inner.find(":")
+    colon = inner.find(":", max(0, len(inner.rstrip()) - _LONGEST_FORMAT))
     while colon >= 0:
         yield inner[:colon].strip(), inner[colon + 1 :].rstrip()
         colon = inner.find(":", colon + 1)

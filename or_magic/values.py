@@ -104,6 +104,7 @@ class Reply:
     parts: tuple[Part, ...] = ()
     usage: Usage | None = None
     model: str | None = None
+    model_requested: str = ""
     provider: str | None = None
     gateway: str = ""
     finish_reason: str | None = None

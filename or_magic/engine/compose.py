@@ -93,10 +93,11 @@ def _checked(part: Part) -> Part:
 def _params(options: Options) -> Mapping[str, Any]:
     named = {"temperature": options.temperature, "max_tokens": options.max_tokens}
     params = {name: value for name, value in named.items() if value is not None} | dict(options.params)
+    told = [options.model, options.tag, *params]
     try:
-        json.dumps(params, allow_nan=False)
+        json.dumps([told, params], allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:
-        raise OptionError(f"A parameter cannot be written as JSON: {error}. Nothing was sent.") from None
+        raise OptionError(f"An option cannot be written as JSON: {error}. Nothing was sent.") from None
     for name in ("model", "messages", "stream"):
         if name in params:
             raise OptionError(f"{name!r} cannot be given as a parameter. Nothing was sent.")

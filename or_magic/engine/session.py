@@ -10,6 +10,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from ..offline import Server
 
+_ASKED_FOR = timedelta(days=1)  # older costs are asked for only when somebody wants it
 _KEPT_ROWS = 1024  # of calls whose stream nobody read to its end
 
 
@@ -58,12 +60,12 @@ class Engine:
         self._lock = threading.Lock()
         self._rows: OrderedDict[str, Row] = OrderedDict()
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
-        self._looked_for_orphans = False
+        self._chores: threading.Thread | None = None
         self.gateway = self._gateway(client, pace_s)
         self.catalog = Catalog(
             home / f"models-{_file_name(self.gateway.name)}.json", lambda: self.gateway.get("/models")
         )
-        self.reconciler = Reconciler(self.ledger, self._ask_generation)
+        self.reconciler = Reconciler(self.ledger, self._ask_generation, self.gateway.name)
         desk = Desk(self.session, self.gateway.name, self._bound_usd, self._settled)
         self._send = account(self.gateway.send, self.ledger, desk)
 
@@ -92,7 +94,7 @@ class Engine:
                 "choose the offline simulator: OPENROUTER_BASE_URL=offline, or_magic.connect(offline=True) or "
                 "%or use offline."
             )
-        self._look_for_orphans()
+        self._begin_chores()
         origin = replace(origin or Origin(), call_id=uuid.uuid4().hex, tag=options.tag)
         request = compose(prompt, options, self.settings, origin, values=values, stream=streamed)
         call_id = origin.call_id
@@ -101,7 +103,7 @@ class Engine:
             Accumulation(self.gateway.name, call_id, request.model),
             booked=self._booked,
             explain=lambda error, row: explain(error, row, self.catalog.models().closest),
-            stop=lambda: self.gateway.stop(call_id),
+            stop=self.gateway.brake(call_id).pull,
         )
         self._streams.add(stream)
         return stream
@@ -142,6 +144,8 @@ class Engine:
     def close(self) -> None:
         """Close calls, connections, threads, files and the simulator."""
         self.close_streams()
+        if self._chores is not None:
+            self._chores.join()
         self.reconciler.close()
         self.gateway.close()
         self.ledger.close()
@@ -191,18 +195,22 @@ class Engine:
         data = told.get("data") if isinstance(told, Mapping) else None
         return data if isinstance(data, Mapping) else {}
 
-    def _look_for_orphans(self) -> None:
+    def _begin_chores(self) -> None:
         with self._lock:
-            first, self._looked_for_orphans = not self._looked_for_orphans, True
-        if first:
-            threading.Thread(target=self._take_orphans, name="or_magic orphans", daemon=True).start()
+            if self._chores is None:
+                self._chores = threading.Thread(target=self._do_chores, name="or_magic chores", daemon=True)
+                self._chores.start()
 
-    def _take_orphans(self) -> None:
+    def _do_chores(self) -> None:
+        """Settle what earlier sessions left open, and have today's prices: once, beside the first call."""
         try:
-            for row in [*self.reconciler.orphans(), *self.ledger.pending()]:
+            recent = self.ledger.pending(self.gateway.name, since=datetime.now(UTC) - _ASKED_FOR)
+            for row in {row.row_id: row for row in [*self.reconciler.orphans(), *recent]}.values():
                 self.reconciler.soon(row)
         except LedgerError:
             return  # the call that is about to be booked says what is wrong with the ledger
+        if self.gateway.name == "openrouter":
+            self.catalog.refresh()
 
 
 def _file_name(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from types import TracebackType
@@ -36,6 +37,7 @@ class Stream:
         self._explain = explain
         self._stop = stop
         self._reply: Reply | None = None
+        self._closed_by: int | None = None
 
     @property
     def reply(self) -> Reply:
@@ -70,13 +72,15 @@ class Stream:
 
         May be called from another thread: the one that reads then gets CallInterruptedError.
         """
+        if self._reply is not None:
+            return
         self._stop()
         try:
             self._events.close()
         except ValueError:  # it is being read right now, in another thread, which ends it
             return
-        if self._reply is None:
-            self._reply, _ = self._booked(self._answer.reply())
+        self._closed_by = threading.get_ident()
+        self._reply, _ = self._booked(self._answer.reply())
 
     def __enter__(self) -> Self:
         return self
@@ -88,15 +92,22 @@ class Stream:
 
     def _finish(self) -> None:
         if self._reply is not None:
+            if self._closed_by not in (None, threading.get_ident()):  # closed under the reader's hands
+                raise self._interrupted()
             return
         self._reply, row = self._booked(self._answer.reply())
         error = self._answer.error
         if error is None and self._reply.status != "ok":
-            error = CallInterruptedError("The call was closed before it was complete.")
+            error = self._interrupted()
         if error is not None:
             error.reply = self._reply
             self._explain(error, row)
             raise error
+
+    def _interrupted(self) -> CallInterruptedError:
+        error = CallInterruptedError("The call was closed before it was complete.")
+        error.reply = self._reply
+        return error
 
 
 def with_figures(reply: Reply, row: Row | None) -> Reply:

@@ -91,6 +91,34 @@ class Deadlines:
         return left_s
 
 
+class Brake:
+    """Stops one call for good, from any thread: also an attempt that has not begun yet."""
+
+    def __init__(self) -> None:
+        self.pulled = False
+        self._lock = threading.Lock()
+        self._running: Deadlines | None = None
+
+    def pull(self) -> None:
+        """Stop what runs, and let nothing run any more."""
+        with self._lock:
+            self.pulled = True
+            running = self._running
+        if running is not None:
+            running.stop()
+
+    def watch(self, deadlines: Deadlines) -> bool:
+        """Make ``deadlines`` those of the running attempt; False where it must not begin."""
+        with self._lock:
+            self._running = deadlines
+            return not self.pulled
+
+    def release(self) -> None:
+        """Forget the attempt: it has ended."""
+        with self._lock:
+            self._running = None
+
+
 class _LimitedStream(httpcore2.NetworkStream):
     """A network stream whose waits are bounded by the attempt that uses it now."""
 
@@ -131,6 +159,9 @@ class LimitedBackend(httpcore2.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
-        """Connect as ever; the client's own connect limit holds here."""
+        """Connect within the client's connect limit and what is left of the attempt's."""
+        deadlines = getattr(_current, "deadlines", None)
+        if deadlines is not None:
+            timeout = max(0.001, min(timeout or float("inf"), deadlines.left()[0]))
         stream = super().connect_tcp(host, port, timeout, local_address, socket_options)
         return _LimitedStream(stream)

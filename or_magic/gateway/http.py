@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
+import unicodedata
+import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     import httpx2
     import openai
 
-    from .deadlines import Deadlines
+    from .deadlines import Brake, Deadlines
 
 _DRAIN_S = 0.25  # a body that does not end after the answer is not worth waiting for
 _MAX_WHOLE_BYTES = 256 * 2**20
@@ -45,7 +47,7 @@ class Attribution:
     def headers(self) -> dict[str, str]:
         """Return the attribution headers."""
         told = {"HTTP-Referer": self.url, "X-OpenRouter-Title": self.name}
-        return {name: value for name, value in told.items() if value}
+        return {name: _ascii(value) for name, value in told.items() if value and _ascii(value)}
 
 
 class Gateway:
@@ -65,32 +67,40 @@ class Gateway:
         self.name = name
         self.base_url = base_url
         self._key = key
+        self._hidden = Secret(client.api_key) if client else key  # what must not be seen in what comes back
         self._attribution = attribution or Attribution()
-        self._theirs = client
+        # Theirs retries nothing either: each attempt is a row of the books.
+        self._theirs = client.with_options(max_retries=0) if client else None
         self._connect_s = connect_s
         self._now = now
         self._lock = threading.Lock()
         self._ours: tuple[int, openai.OpenAI] | None = None
-        self._running: dict[str, Deadlines] = {}
+        self._brakes: weakref.WeakValueDictionary[str, Brake] = weakref.WeakValueDictionary()
+        self._queries: set[Deadlines] = set()
 
     def send(self, request: Request) -> Generator[Event, None, None]:
         """Send one attempt; what the network or the gateway does to it is told by its Closed, never raised."""
         from .deadlines import Deadlines
 
         deadlines = Deadlines(request.timeouts, streamed=request.stream)
-        attempt = f"{request.origin.call_id}/{request.origin.attempt}"
-        self._running[attempt] = deadlines
+        brake = self.brake(request.origin.call_id)
+        if not brake.watch(deadlines):
+            yield Closed("interrupted", _stopped(), sent=False)
+            return
         try:
             closed = yield from self._exchange(request, deadlines)
         finally:
-            self._running.pop(attempt, None)
+            brake.release()
         yield closed
 
-    def stop(self, call_id: str) -> None:
-        """Close the connection of a running call, from any thread; its stream then ends as interrupted."""
-        for attempt, deadlines in list(self._running.items()):
-            if attempt.startswith(f"{call_id}/"):
-                deadlines.stop()
+    def brake(self, call_id: str) -> Brake:
+        """Return what stops a call from any thread; its stream then ends as interrupted. Keep it while it may run."""
+        from .deadlines import Brake
+
+        with self._lock:
+            brake = self._brakes.get(call_id) or Brake()
+            self._brakes[call_id] = brake
+            return brake
 
     def get(self, path: str, params: Mapping[str, str] | None = None, timeouts: Timeouts = _QUERY) -> Any:
         """Return the JSON of ``GET path``, its numbers as Decimal.
@@ -105,6 +115,7 @@ class Gateway:
 
         deadlines = Deadlines(timeouts, streamed=False)
         options: Any = {"params": dict(params or {})}
+        self._queries.add(deadlines)
         try:
             with deadlines:
                 response = self._client().get(path, cast_to=httpx2.Response, options=options)
@@ -113,6 +124,8 @@ class Gateway:
             raise self._fault(error, deadlines)[0] from None
         except ValueError:
             raise not_the_protocol(f"{self.base_url}{path} did not answer with JSON") from None
+        finally:
+            self._queries.discard(deadlines)
 
     def warm(self) -> None:
         """Pay now what the first call would pay: the imports, the TLS context and, where one answers, a connection."""
@@ -122,7 +135,9 @@ class Gateway:
             return  # the first call will say what is wrong, in its own words
 
     def close(self) -> None:
-        """Close every connection that is ours."""
+        """Close every connection that is ours, and end what is being asked."""
+        for deadlines in list(self._queries):
+            deadlines.stop()
         with self._lock:
             if self._ours is not None:
                 self._ours[1].close()
@@ -137,16 +152,19 @@ class Gateway:
                 with deadlines:
                     response = stack.enter_context(self._post(request))
             except (openai.APIError, httpx2.HTTPError) as error:
-                fault, sent = self._fault(error, deadlines)
-                return _closed(fault, sent=sent)
-            body = _Body(response.http_response, deadlines, self._key, checks=self._theirs is not None)
+                return _failed(*self._fault(error, deadlines))
+            except (TypeError, ValueError) as error:  # the client could not even write it down
+                return _failed(_unsendable(error), sent=False)
+            body = _Body(response.http_response, deadlines, self._hidden, theirs=self._theirs is not None)
             generation_id = response.headers.get("x-generation-id")
             if "text/event-stream" in response.headers.get("content-type", ""):
-                events = decode(body.payloads(), generation_id)
+                closed = yield from decode(body.payloads(), generation_id)
+                body.drain()
             else:
-                events = decode_whole(body.whole(), generation_id)
-            closed = yield from events
-            body.drain()
+                whole = body.whole()
+                closed = yield from decode_whole(whole, generation_id)
+                if body.fault:
+                    closed = replace(closed, status="partial")  # half an answer is no answer of another kind
             return _broken(closed, body.fault, began=deadlines.data_came) if body.fault else closed
 
     def _post(self, request: Request) -> Any:
@@ -199,7 +217,7 @@ class Gateway:
 
         if isinstance(error, openai.APIStatusError):
             response = error.response
-            body = self._key.redact(response.content) if self._key else response.content
+            body = self._hidden.redact(response.content) if self._hidden else response.content
             return fault_of_response(response.status_code, response.headers, body, self._now()), True
         cause = error.__cause__
         if isinstance(cause, httpx2.ConnectTimeout):
@@ -212,8 +230,8 @@ class Gateway:
 class _Body:
     """A response's body read under deadlines; what breaks it is kept in ``fault``, so that decoding can conclude."""
 
-    def __init__(self, response: httpx2.Response, deadlines: Deadlines, key: Secret | None, *, checks: bool) -> None:
-        self._checks = checks  # a client brought along does not know our limits while it reads
+    def __init__(self, response: httpx2.Response, deadlines: Deadlines, key: Secret | None, *, theirs: bool) -> None:
+        self._theirs = theirs  # a client brought along does not know our limits while it reads
         self._response = response
         self._deadlines = deadlines
         self._key = key.reveal().encode() if key else b""
@@ -234,7 +252,7 @@ class _Body:
 
     def drain(self) -> None:
         """Read on to the body's end, so that its connection is used again; how it ends does not matter any more."""
-        if self.fault is None:
+        if self.fault is None and not self._theirs:
             self._deadlines.drain(_DRAIN_S)
             for _ in self._chunks:
                 continue
@@ -264,13 +282,13 @@ class _Body:
                 return
             if chunk is None:
                 return
-            if self._checks and self._deadlines.passed():
+            if self._theirs and self._deadlines.passed():
                 self.fault = _network_fault(self._deadlines)
                 return
             yield chunk
 
 
-def _closed(fault: CallError, *, sent: bool) -> Closed:
+def _failed(fault: CallError, sent: bool) -> Closed:
     if isinstance(fault, CallInterruptedError):
         return Closed("interrupted", fault, sent=sent)
     code = fault.status_code
@@ -290,10 +308,26 @@ def _broken(closed: Closed, fault: CallError, *, began: bool) -> Closed:
 
 def _network_fault(deadlines: Deadlines) -> CallError:
     if deadlines.stopped:
-        return CallInterruptedError("The call was stopped.", "Run it again.")
+        return _stopped()
     if phase := deadlines.passed():
         return _timed_out(phase, None)
     return ConnectionFailedError("The connection broke before the answer was finished.", "Run it again.")
+
+
+def _stopped() -> CallInterruptedError:
+    return CallInterruptedError("The call was stopped.", "Run it again.")
+
+
+def _unsendable(error: Exception) -> ConnectionFailedError:
+    fault = ConnectionFailedError(f"The request cannot be written: {error}.", "Correct it, or the base URL.")
+    fault.billed = "Nothing was sent."
+    return fault
+
+
+def _ascii(text: str) -> str:
+    # Headers carry ASCII: an accent is left out rather than the whole call.
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return "".join([c for c in plain if c.isprintable()]).strip()
 
 
 def _timed_out(phase: str, limit_s: float | None) -> CallTimeoutError:

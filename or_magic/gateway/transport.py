@@ -18,7 +18,7 @@ from .deadlines import LimitedBackend
 
 # The client's own additions: who uses which machine is nobody's business, nor is another service's account.
 _NOT_OURS = ("x-stainless-", "openai-")
-_UNSENT = (httpcore2.ConnectError, httpcore2.ConnectTimeout, httpcore2.ProxyError, httpcore2.PoolTimeout)
+_UNSENT = (httpcore2.ConnectError, httpcore2.LocalProtocolError, httpcore2.ProxyError, httpcore2.PoolTimeout)
 _FAILURES = (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError)
 
 
@@ -26,7 +26,7 @@ class Transport(httpx2.BaseTransport):
     """Sends requests over pooled connections; ``key`` goes to ``host`` alone."""
 
     def __init__(self, base_url: str, key: Callable[[], Secret | None]) -> None:
-        self._host = urlsplit(base_url).netloc.encode()
+        self._host = httpx2.URL(base_url).netloc
         self._key = key
         self._pool = _pool(base_url)
 
@@ -34,7 +34,7 @@ class Transport(httpx2.BaseTransport):
         """Send one request and return its response, body unread.
 
         Raises:
-            httpx2.ConnectError: no byte of the request was sent.
+            httpx2.ConnectError, httpx2.ConnectTimeout: no byte of the request was sent.
             httpx2.ReadError: it may have been sent.
         """
         url = request.url
@@ -47,6 +47,8 @@ class Transport(httpx2.BaseTransport):
         )
         try:
             response = self._pool.handle_request(sent)
+        except httpcore2.ConnectTimeout as error:
+            raise httpx2.ConnectTimeout(str(error)) from None
         except _UNSENT as error:
             raise httpx2.ConnectError(str(error)) from None
         except _FAILURES as error:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ..errors import LedgerError
 from ..values import Row
-from .record import from_json, to_json
+from .record import from_json, microseconds, to_json
 from .spool import Entry, Spool
 from .sqlite import SqliteStore
+
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class LedgerWarning(UserWarning):
@@ -58,15 +61,17 @@ class Ledger:
         """Remove the row of a request that never left this side."""
         self._write(lambda: self._store.discard(row.row_id), {"op": "discard", "row_id": row.row_id})
 
-    def pending(self) -> list[Row]:
-        """Return settled rows whose cost is not known and can be asked for.
+    def pending(self, gateway: str, since: datetime = _EVER) -> list[Row]:
+        """Return settled rows of ``gateway`` whose cost is not known and can be asked for.
 
         Raises:
             LedgerError: the ledger cannot be read.
         """
         self._drain()
         return self._store.rows(
-            "cost_source IN ('unknown', 'estimated') AND status <> 'open' AND generation_id LIKE 'gen-%'"
+            "cost_source IN ('unknown', 'estimated') AND status <> 'open' AND generation_id LIKE 'gen-%' "
+            "AND gateway = ? AND started_at >= ?",
+            (gateway, microseconds(since)),
         )
 
     def unsettled(self) -> list[Row]:
@@ -109,13 +114,22 @@ class Ledger:
             self._spool.drain(self._replay)
         self._looked = True
 
-    def _replay(self, entries: Sequence[Entry]) -> None:
+    def _replay(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Write what waited, in order; return what cannot be understood, and would never be."""
+        strange = []
         for entry in entries:
-            if entry["op"] == "open":
-                self._store.insert(from_json(entry["row"]))
-            elif entry["op"] == "settle":
-                self._store.settle([from_json(entry["row"])])
-            elif entry["op"] == "note":
-                self._store.note_generation(entry["row_id"], entry["generation_id"])
-            else:
-                self._store.discard(entry["row_id"])
+            try:
+                self._replay_one(entry)
+            except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
+                strange.append(entry)
+        return strange
+
+    def _replay_one(self, entry: Entry) -> None:
+        if entry["op"] == "open":
+            self._store.insert(from_json(entry["row"]))
+        elif entry["op"] == "settle":
+            self._store.settle([from_json(entry["row"])])
+        elif entry["op"] == "note":
+            self._store.note_generation(entry["row_id"], entry["generation_id"])
+        else:
+            self._store.discard(entry["row_id"])

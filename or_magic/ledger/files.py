@@ -13,13 +13,13 @@ _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "lustre", "gpfs
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make ``folder`` (0700) and its missing parents.
+    """Make ``folder`` and its missing parents, all 0700.
 
     Raises:
         OSError: it cannot be made.
     """
     if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
 

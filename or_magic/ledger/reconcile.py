@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import os
 import socket
 import threading
 import time
@@ -12,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..errors import CallError, RateLimitedError, RefusedError, UnknownModelError
+from ..errors import CallError, RefusedError
 from ..protocol.decode import money
 from ..values import Row
 from . import Ledger
@@ -20,6 +19,8 @@ from . import Ledger
 # Generations can be unknown for a while after their answer (WIRE.md §9).
 DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _ABANDONED = timedelta(days=1)
+
+_SETTLED, _NOT_YET, _GIVEN_UP = "settled", "not yet", "given up"
 
 Ask = Callable[[str], Mapping[str, Any]]
 
@@ -31,6 +32,7 @@ class Reconciler:
         self,
         ledger: Ledger,
         ask: Ask,
+        gateway: str,
         *,
         delays_s: tuple[float, ...] = DELAYS_S,
         clock: Callable[[], float] = time.monotonic,
@@ -38,6 +40,7 @@ class Reconciler:
     ) -> None:
         self._ledger = ledger
         self._ask = ask
+        self._gateway = gateway
         self._delays_s = delays_s
         self._clock = clock
         self._now = now
@@ -58,8 +61,8 @@ class Reconciler:
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        rows = [*self._ledger.pending(), *self.orphans()]
-        settled = sum(self._once(row) for row in rows)
+        rows = [*self._ledger.pending(self._gateway), *self.orphans()]
+        settled = sum(self._once(row) is _SETTLED for row in rows)
         return settled, len(rows) - settled
 
     def orphans(self) -> list[Row]:
@@ -71,7 +74,7 @@ class Reconciler:
         found = [_abandoned(row) for row in self._ledger.unsettled() if self._is_orphan(row)]
         for row in found:
             self._ledger.settle(row)
-        return [row for row in found if can_ask(row)]
+        return [row for row in found if can_ask(row) and row.gateway == self._gateway]
 
     def wait(self, limit_s: float) -> bool:
         """Wait until nothing is being asked; False if that takes longer."""
@@ -98,10 +101,16 @@ class Reconciler:
             self._change.notify_all()
 
     def _work(self) -> None:
-        while (next_one := self._next()) is not None:
-            row, asked = next_one
-            if not self._once(row) and asked + 1 < len(self._delays_s):
-                self._schedule(row, asked + 1)
+        try:
+            while (next_one := self._next()) is not None:
+                row, asked = next_one
+                if self._once(row) is _NOT_YET and asked + 1 < len(self._delays_s):
+                    self._schedule(row, asked + 1)
+        finally:
+            with self._change:
+                if self._thread is threading.current_thread():
+                    self._thread = None
+                self._change.notify_all()
 
     def _next(self) -> tuple[Row, int] | None:
         with self._change:
@@ -111,30 +120,27 @@ class Reconciler:
                     _, _, row, asked = heapq.heappop(self._due)
                     return row, asked
                 self._change.wait(wait_s)
-            self._thread = None
-            self._change.notify_all()
+            self._thread = None  # here, under the lock: what is scheduled from now on needs a new thread
             return None
 
-    def _once(self, row: Row) -> bool:
-        """Ask for one row; True where nothing more is to be learnt."""
+    def _once(self, row: Row) -> str:
+        """Ask for one row and settle it if its cost is told."""
         try:
             told = self._ask(str(row.generation_id))
-        except (UnknownModelError, RateLimitedError):  # 404: not known yet
-            return False
-        except RefusedError:
-            return True
+        except RefusedError as error:
+            return _NOT_YET if error.status_code in (404, 429) else _GIVEN_UP
         except CallError:
-            return False
+            return _NOT_YET
         settled = reconciled(row, told)
         if settled is None:
-            return False
+            return _NOT_YET
         self._ledger.settle(settled)
-        return True
+        return _SETTLED
 
     def _is_orphan(self, row: Row) -> bool:
         if row.host != socket.gethostname():
             return self._now() - row.started_at > _ABANDONED
-        return row.pid != os.getpid() and not _alive(row.pid, row.started_at)
+        return not _alive(row.pid, row.started_at)
 
 
 def can_ask(row: Row) -> bool:
@@ -168,7 +174,7 @@ def reconciled(row: Row, told: Mapping[str, Any]) -> Row | None:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else None
 
 
 def _word(value: object) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import hashlib
 import json
 import os
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import LedgerError
 from .files import make_private_file, make_private_folder
 
 try:
@@ -28,7 +28,8 @@ class Spool:
 
     def __init__(self, ledger: Path) -> None:
         name = hashlib.sha256(str(ledger).encode()).hexdigest()[:16]
-        elsewhere = Path(tempfile.gettempdir()) / f"or_magic-{getpass.getuser()}" / f"{name}.spool.jsonl"
+        user = os.getuid() if hasattr(os, "getuid") else "user"
+        elsewhere = Path(tempfile.gettempdir()) / f"or_magic-{user}" / f"{name}.spool.jsonl"
         self.places = (ledger.with_suffix(".spool.jsonl"), elsewhere)
         self._lock = threading.Lock()
         self._memory: list[Entry] = []
@@ -38,7 +39,7 @@ class Spool:
         line = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
         with self._lock:
             for place in self.places:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, LedgerError):
                     _append(place, line)
                     return str(place)
             self._memory.append(entry)
@@ -48,30 +49,48 @@ class Spool:
         """Whether anything waits."""
         return bool(self._memory) or any(place.exists() for place in self.places)
 
-    def drain(self, write: Callable[[Sequence[Entry]], None]) -> None:
-        """Give all entries to ``write``; they stay where they are if it raises."""
+    def drain(self, write: Callable[[Sequence[Entry]], Sequence[Entry]]) -> None:
+        """Give all entries to ``write``; they stay where they are if it raises.
+
+        What it returns is kept aside in a ``.bad`` file, for a person to look at.
+        """
         with self._lock:
             for place in self.places:
-                if place.exists():
-                    with _locked(place, "rb") as file:
-                        write([entry for line in file for entry in _parsed(line)])
-                        place.unlink()
+                with contextlib.suppress(OSError):  # gone, taken by another process, or not to be read: next time
+                    _drain_file(place, write)
             if self._memory:
                 write(self._memory)
                 self._memory = []
 
 
+def _drain_file(place: Path, write: Callable[[Sequence[Entry]], Sequence[Entry]]) -> None:
+    if not place.is_file():
+        return
+    with _locked(place, "rb", missing_ok=True) as file:
+        if file is None:
+            return
+        entries = [entry for line in file for entry in _parsed(line)]
+        for entry in write(entries):
+            _append(place.with_suffix(".bad"), json.dumps(entry).encode() + b"\n")
+        place.unlink()
+
+
 def _append(place: Path, line: bytes) -> None:
     make_private_folder(place.parent)
     make_private_file(place)
-    with _locked(place, "ab") as file:
+    with _locked(place, "r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size:
+            file.seek(size - 1)
+            line = line if file.read(1) == b"\n" else b"\n" + line  # a full disk had cut the entry before
+        file.seek(0, os.SEEK_END)
         file.write(line)
         file.flush()
         os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
-def _locked(place: Path, mode: str) -> Iterator[Any]:
+def _locked(place: Path, mode: str, *, missing_ok: bool = False) -> Iterator[Any]:
     while True:
         with open(place, mode) as file:
             if fcntl is not None:
@@ -80,6 +99,9 @@ def _locked(place: Path, mode: str) -> Iterator[Any]:
             if _is_still(file, place):
                 yield file
                 return
+        if missing_ok:
+            yield None
+            return
         make_private_file(place)
 
 

@@ -119,7 +119,7 @@ class SqliteStore:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, ValueError, OverflowError) as error:
             self.close()
             raise LedgerError(
                 f"The ledger {self.path} cannot be used: {error}. Answers are not affected. "

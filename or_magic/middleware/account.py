@@ -121,20 +121,22 @@ def _settle(entry: _Entry, closed: Closed, books: Books, desk: Desk) -> None:
     row = entry.close(closed)
     if not closed.sent:
         books.discard(row)
-    else:
-        try:
-            books.settle(row)
-        except KeyboardInterrupt:  # a second interrupt, right here: the outcome must still be written
-            books.settle(row)
-            entry.settled = True
-            raise
+        entry.settled = True
+        return
+    try:
+        books.settle(row)
+    except KeyboardInterrupt:  # a second interrupt, right here: the outcome must still be written
+        books.settle(row)
+        entry.settled = True
+        raise
     entry.settled = True
     desk.settled(row)
 
 
 def _cost(closed: Closed, usage: Usage | None, bound_usd: Decimal | None) -> tuple[Decimal | None, CostSource]:
     """Return what the attempt cost and how that is known (DESIGN §2); unknown is None, never 0."""
-    if usage is not None and usage.cost_usd is not None:
+    ended = closed.finish_reason is not None or closed.status in ("ok", "error")
+    if ended and usage is not None and usage.cost_usd is not None:  # before the end it is a figure on its way
         return usage.cost_usd, "billed"
     if closed.status == "refused" or _failed_before_it_ran(closed):
         return Decimal(0), "none"

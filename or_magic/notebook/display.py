@@ -73,7 +73,7 @@ def receipt(reply: Reply) -> dict[str, Any]:
 def status_line(reply: Reply, total: Total | None) -> str:
     """Return the line under an answer; what is not known is not in it, or says so."""
     mark = "✓" if reply.status == "ok" else f"✗ {reply.status} ·"
-    words = [f"{mark} {reply.model or 'no answer'}"]
+    words = [f"{mark} {reply.model or reply.model_requested}"]
     if reply.finish_reason in ("length", "content_filter"):
         words.append(f"cut short: {reply.finish_reason}")
     if reply.latency_s is not None:
@@ -153,7 +153,7 @@ def _somebody_looks(shell: Any) -> bool:
 
 
 def _plain(reply: Reply) -> str:
-    return f"{reply.model or '?'} · {_cost(reply)} · {' '.join(reply.text.split())[:80]}"
+    return f"{reply.model or reply.model_requested} · {_cost(reply)} · {' '.join(reply.text.split())[:80]}"
 
 
 def _cost(reply: Reply) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.magic import MAGIC_NO_VAR_EXPAND_ATTR
 
+from .transform import keep_question_marks
 from .warm import Warmer
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Face:
         self._formatter = cast("DisplayFormatter", shell.display_formatter).ipython_display_formatter
         self._formatter.for_type_by_name("or_magic.values", "Reply", self._draw)
         shell.events.register("post_run_cell", self._after_cell)
+        shell.input_transformers_cleanup.append(keep_question_marks)
         self._warmer = Warmer(shell, self._warm)
 
     def session(self) -> Session:
@@ -68,6 +70,7 @@ class Face:
 
         self._warmer.close()
         self.shell.events.unregister("post_run_cell", self._after_cell)
+        self.shell.input_transformers_cleanup.remove(keep_question_marks)
         self._formatter.pop("or_magic.values.Reply", None)
         for kind in ("line", "cell"):
             for name in NAMES:

@@ -45,6 +45,7 @@ class Accumulation:
             parts=tuple(_signed(part, self._author(closed)) for part in join(self._fragments)),
             usage=self._usage,
             model=closed.model,
+            model_requested=self._model_requested,
             provider=closed.provider,
             gateway=self._gateway,
             finish_reason=closed.finish_reason,

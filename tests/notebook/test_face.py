@@ -61,7 +61,9 @@ def test_an_undefined_name_stops_before_a_request(kernel: Kernel) -> None:
 
 def test_out_binds_the_reply_and_the_cell_is_worth_it(kernel: Kernel) -> None:
     """The answer is a value: in NAME, in _or and in Out, drawn once."""
-    done = kernel.run("%%or openai/gpt-5-mini -o answer --tag mine -t 0.3 --max-tokens 400 -p provider.sort=price\nhello")
+    done = kernel.run(
+        "%%or openai/gpt-5-mini -o answer --tag mine -t 0.3 --max-tokens 400 -p provider.sort=price\nhello"
+    )
     assert "ok" == done.status
     assert 2 == len(done.displays)
     assert "(True, True)" == kernel.value("(_or is answer, list(Out.values())[-1] is answer)")
@@ -115,16 +117,14 @@ def test_a_broken_answer_is_kept_and_marked(kernel: Kernel) -> None:
 
 def test_an_interrupt_closes_the_connection_and_books_the_row(kernel: Kernel) -> None:
     """An open stream goes on billing; the row must say what happened."""
-    done = kernel.run("%%or offline/long:100000\nhello", interrupt_after="a")
+    done = kernel.run("%%or offline/long:100000\nhello", interrupt_after=" ")
     assert "error" == done.status
     assert "CallInterruptedError" == done.reply["content"]["ename"]
     assert len(done.error) <= 2
     assert "'interrupted'" == kernel.value("__import__('or_magic').tracker.frame(all=True).status.iloc[-1]")
     assert "'interrupted'" == kernel.value("_or.status")
     server = "__import__('or_magic').api.current().engine._server"
-    assert "True" == kernel.value(
-        f"[__import__('time').sleep(.02) for _ in range(250) if {server}.billed()[-1].status != 'cancelled'] is not None"
-    )
+    kernel.run(f"while {server}.billed()[-1].status == 'ok': pass", limit_s=10)
     assert "'cancelled'" == kernel.value(f"{server}.billed()[-1].status")
     assert "ok" == kernel.run("%%or\nthe next cell works").status
 
@@ -160,7 +160,9 @@ def test_without_a_key_a_cell_simulates_and_says_so_but_python_refuses(fresh_ker
     fresh_kernel.run("os.environ.pop('OPENROUTER_API_KEY', None)\n%load_ext or_magic")
     first = fresh_kernel.run("%%or\nhello")
     assert "ok" == first.status
-    assert "No key: answers come from the offline simulator" in first.messages[-2]["content"].get("text", "") + first.text
+    assert (
+        "No key: answers come from the offline simulator" in first.messages[-2]["content"].get("text", "") + first.text
+    )
     assert "No key" not in fresh_kernel.run("%%or\nhello").text
     refused = fresh_kernel.run("import or_magic as orm\norm.ask('hello')")
     assert "NoKeyError" == refused.reply["content"]["ename"]
@@ -176,7 +178,9 @@ def test_unloading_leaves_nothing_behind(fresh_kernel: Kernel) -> None:
     fresh_kernel.run("%%or offline/cut\nhello")
     fresh_kernel.run("%unload_ext or_magic")
     assert "set()" == fresh_kernel.value("{t.name for t in threading.enumerate()} - {t.name for t in before}")
-    assert "[]" == fresh_kernel.value("[n for n in ('or', 'openrouter') if n in get_ipython().magics_manager.magics['cell']]")
+    assert "[]" == fresh_kernel.value(
+        "[n for n in ('or', 'openrouter') if n in get_ipython().magics_manager.magics['cell']]"
+    )
     fresh_kernel.run("%load_ext or_magic\n%or use offline")
     assert "ok" == fresh_kernel.run("%%or\nhello").status
 
@@ -195,7 +199,9 @@ def test_the_key_is_in_no_traceback_and_no_history(fresh_kernel: Kernel, canary:
         fresh_kernel.run("session = orm.api.current(); vars(session.engine.gateway), session.engine.settings"),
         fresh_kernel.run("%whos"),
         fresh_kernel.run("%history"),
-        fresh_kernel.run("import openai\nvars(session.engine.gateway._client()), vars(session.engine.gateway._client()._client)"),
+        fresh_kernel.run(
+            "import openai\nvars(session.engine.gateway._client()), vars(session.engine.gateway._client()._client)"
+        ),
     ]
     assert "KeyRefusedError" == outputs[0].reply["content"]["ename"]
     assert "[key]" in outputs[0].error[0]

@@ -99,6 +99,7 @@ def _take_choice(told: Naive, choice: dict[str, Any]) -> None:
         return
     if isinstance(delta.get("content"), str):
         told.text += delta["content"]
+    told.text += "".join([part["text"] for part in _list(delta, "content") if isinstance(part.get("text"), str)])
     if not told.words_only:
         _take_parts(told, delta)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import resource
+from collections import deque
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from or_magic.protocol.sse import Comment, payloads
 
 from .broken import generated, mutants
 from .oracle import Naive, naive
-from .streams import Told, datas, read, recordings, scattered, sse
+from .streams import Told, datas, read, recordings, say, scattered, sse
 
 _LINE_CAP = 3000  # small, so that the cap is met too
 _MOST_GROWTH_KIB = 50 * 1024
@@ -29,7 +30,9 @@ def originals(shared: Path) -> list[bytes]:
     recorded = [path.read_bytes() for path in found if path.suffix == ".sse"]
     # The middle of a long stream is more of the same, and costs the time of ten others.
     recorded = [raw if len(raw) < 3000 else _window(raw) for raw in recorded]
-    return recorded + [generated(rng) for _ in range(80)]
+    refused = sse({"error": {"code": 429, "message": "slow down", "metadata": {"provider_name": "P", "raw": "x"}}})
+    failed = sse(say("some"), {"error": {"code": 502, "message": "it fell over"}} | say("", finish="error"))
+    return [*recorded, refused, failed, *(generated(rng) for _ in range(80))]
 
 
 def _window(raw: bytes) -> bytes:
@@ -79,12 +82,14 @@ def _agrees(told: Told, plain: Naive, raw: bytes) -> None:
     assert not plain.broken, raw
     assert not plain.error, raw
     assert told.reply.finish_reason == plain.finish, raw
-    assert plain.text == "".join(
-        [part.text for part in told.reply.parts if isinstance(part, Text) and not part.refusal]
-    ), raw
+    assert plain.text == _words(told), raw
     costs = [cost for cost in plain.costs if isinstance(cost, int | Decimal) and not isinstance(cost, bool)]
     costs = [cost for cost in costs if 0 <= cost < 10**6]
     assert told.reply.cost_usd == (costs[-1] if costs else None), raw
+
+
+def _words(told: Told) -> str:
+    return "".join([part.text for part in told.reply.parts if isinstance(part, Text) and not part.refusal])
 
 
 def _check_cuts(raw: bytes, rng: random.Random, *, small: bool) -> None:
@@ -97,8 +102,7 @@ def _check_cuts(raw: bytes, rng: random.Random, *, small: bool) -> None:
 def _capped(chunks: list[bytes]) -> tuple[list[bytes | Comment], bool]:
     found: list[bytes | Comment] = []
     try:
-        for payload in payloads(chunks, _LINE_CAP, 2 * _LINE_CAP):
-            found.append(payload)
+        deque(map(found.append, payloads(chunks, _LINE_CAP, 2 * _LINE_CAP)), maxlen=0)
     except ProtocolError:
         return found, True
     return found, False

@@ -1,0 +1,198 @@
+"""What was asked and what it cost: the ledger as a frame, a total, a summary and a plot. Reads, writes nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import OptionError
+from ..ledger import Ledger
+from ..ledger.record import microseconds
+from ..values import Total, from_pico
+from .frame import build, select
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+Since = datetime | timedelta | str | None
+
+_AGO = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", re.ASCII)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_UNKNOWN = "cost_source = 'unknown' OR cost_source <> 'none' AND cost_pico IS NULL"
+_TOTAL = (
+    "sum(CASE WHEN cost_source NOT IN ('estimated', 'unknown') THEN cost_pico END)",
+    "sum(CASE WHEN cost_source = 'estimated' THEN cost_pico END)",
+    f"sum(({_UNKNOWN}) AND NOT (status = 'open' AND session = ?))",
+)
+
+
+class Tracker:
+    """A view of the ledger: of this session, with ``all`` of every session, with ``since`` of a stretch of time.
+
+    ``since`` is a moment, a timedelta (ago), or text like "7d", "12h", "30m", "2026-11-01"; a moment without a zone
+    is local time. Every method raises OptionError where it cannot be understood, LedgerError where the ledger
+    cannot be read.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        session: str,
+        *,
+        simulated: bool = False,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._ledger = ledger
+        self._session = session
+        self._simulated = simulated
+        self._now = now
+        self._watch = _Watch(ledger.path)
+        self._lock = threading.Lock()
+        self._last: tuple[object, pd.DataFrame] | None = None
+
+    def frame(self, *, all: bool = False, since: Since = None) -> pd.DataFrame:  # noqa: A002 - the word people type
+        """Return one row per attempt, oldest first; it is yours to change.
+
+        Columns are those of ``frame.COLUMNS``: ``started_at`` in UTC, texts of few values categorical, counts Int64,
+        money and seconds float. What is unknown is NA, never 0. Attempts that run now are there, ``open``.
+        """
+        return self._read(all, since).copy()
+
+    def total(self, *, all: bool = False, since: Since = None) -> Total:  # noqa: A002 - the word people type
+        """Return the exact sums. Calls of this session that run now are in none of the three figures."""
+        where, values = self._where(all, since)
+        for batch in self._ledger.batches(_TOTAL, where, (self._session, *values)):
+            billed, estimated, unknown = (figure or 0 for figure in batch[0])
+            return Total(from_pico(billed), from_pico(estimated), unknown, self._simulated)
+        return Total(simulated=self._simulated)
+
+    def summary(
+        self,
+        by: str | Sequence[str] = "model",
+        *,
+        all: bool = False,  # noqa: A002 - the word people type
+        since: Since = None,
+    ) -> pd.DataFrame:
+        """Return calls, success, latency, tokens and cost by one or more columns, the dearest first."""
+        from .summary import check_columns, summarize
+
+        check_columns([by] if isinstance(by, str) else by)
+        return summarize(self._read(all, since), by, running=self._session)
+
+    def plot(
+        self,
+        by: str | None = None,
+        *,
+        ax: Axes | None = None,
+        all: bool = False,  # noqa: A002 - the word people type
+        since: Since = None,
+    ) -> Axes:
+        """Draw the spend over time, or bars by a column, on ``ax`` or on a figure of its own, and return the axes.
+
+        A notebook shows the figure by itself, once, at the end of the cell.
+        """
+        from .plots import plot_by, plot_over_time
+        from .summary import check_columns, total_of
+
+        check_columns(["model" if by is None else by])
+        frame = self._read(all, since)
+        total = total_of(frame, running=self._session, simulated=self._simulated)
+        if by is None:
+            return plot_over_time(frame, total, ax)
+        return plot_by(frame, by, total, ax, running=self._session)
+
+    def close(self) -> None:
+        """Let go of the file and of what was read."""
+        self._watch.close()
+        self._last = None
+
+    def _where(self, everything: bool, since: Since) -> tuple[str, tuple[Any, ...]]:
+        if since is not None:
+            return "started_at >= ?", (microseconds(moment(since, self._now())),)
+        return ("1", ()) if everything else ("session = ?", (self._session,))
+
+    def _read(self, everything: bool, since: Since) -> pd.DataFrame:
+        """Return the frame, read again only if the ledger has changed; it is not to be changed."""
+        where = self._where(everything, since)
+        for _ in self._ledger.batches(("1",), "0", ()):  # what waits in the spool is written before we look
+            pass
+        with self._lock:
+            # Looked at before reading: what is written meanwhile makes the next look differ.
+            version = self._watch.version()
+            if self._last is not None and version is not None and self._last[0] == (version, where):
+                return self._last[1]
+            self._last = None
+            frame = build(self._ledger.batches(select(), *where))
+            if version is not None:
+                self._last = ((version, where), frame)
+            return frame
+
+
+def moment(since: datetime | timedelta | str, now: datetime) -> datetime:
+    """Return when ``since`` begins.
+
+    Raises:
+        OptionError: it cannot be understood.
+    """
+    try:
+        if isinstance(since, timedelta):
+            return now - since
+        if isinstance(since, datetime):
+            return since.astimezone(UTC)
+        if ago := _AGO.fullmatch(since):
+            return now - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
+        return datetime.fromisoformat(since.strip()).astimezone(UTC)
+    except (AttributeError, OSError, OverflowError, TypeError, ValueError) as error:
+        raise OptionError(
+            f"since={since!r} is not understood. Write for example since='7d' ('12h', '30m'), "
+            "since='2026-11-01', or give a datetime or timedelta."
+        ) from error
+
+
+class _Watch:
+    """Whether the ledger has changed: SQLite tells it to a connection that never writes (``PRAGMA data_version``)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._file: tuple[int, ...] = ()
+        self._connection: sqlite3.Connection | None = None
+        self._opened = 0
+
+    def version(self) -> tuple[int, ...] | None:
+        """Return what differs as soon as anybody has written, or None where that cannot be told."""
+        with self._lock:
+            try:
+                connection = self._look()
+                return (self._opened, connection.execute("PRAGMA data_version").fetchone()[0])
+            except (sqlite3.Error, OSError):
+                self._drop()
+                return None
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._drop()
+
+    def _look(self) -> sqlite3.Connection:
+        place = os.stat(self._path)
+        file = (os.getpid(), place.st_dev, place.st_ino)  # SQLite must not be carried over a fork
+        if self._connection is None or self._file != file:
+            self._drop()
+            uri = f"{self._path.absolute().as_uri()}?mode=rw"  # a file that is gone is not made again
+            self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+            self._file = file
+            self._opened += 1  # the numbers of one connection mean nothing to another
+        return self._connection
+
+    def _drop(self) -> None:
+        if self._connection is not None and self._file[0] == os.getpid():
+            self._connection.close()
+        self._connection = None
