@@ -38,6 +38,7 @@ class Stream:
         self._stop = stop
         self._reply: Reply | None = None
         self._closed_by: int | None = None
+        self._finished = False
 
     @property
     def reply(self) -> Reply:
@@ -91,23 +92,19 @@ class Stream:
         self.close()
 
     def _finish(self) -> None:
-        if self._reply is not None:
-            if self._closed_by not in (None, threading.get_ident()):  # closed under the reader's hands
-                raise self._interrupted()
+        if self._finished or self._closed_by == threading.get_ident():
             return
-        self._reply, row = self._booked(self._answer.reply())
+        self._finished = True
+        row = None
+        if self._reply is None:  # else another thread has closed it under the reader's hands
+            self._reply, row = self._booked(self._answer.reply())
         error = self._answer.error
         if error is None and self._reply.status != "ok":
-            error = self._interrupted()
+            error = CallInterruptedError("The call was closed before it was complete.")
         if error is not None:
             error.reply = self._reply
             self._explain(error, row)
             raise error
-
-    def _interrupted(self) -> CallInterruptedError:
-        error = CallInterruptedError("The call was closed before it was complete.")
-        error.reply = self._reply
-        return error
 
 
 def with_figures(reply: Reply, row: Row | None) -> Reply:

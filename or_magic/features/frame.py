@@ -1,7 +1,7 @@
-"""The ledger's records as a DataFrame of DESIGN §2: typed columns, NA where something is unknown. Pure but for reading.
+"""The ledger's records as the DataFrame of DESIGN §2: typed columns, NA where something is unknown. Pure.
 
-Reading is the slow part of a long history, and of reading the making of a Python object per field. So every
-text of few values travels in one JSON array per record: there are few different arrays, and only those are parsed.
+The slow part of reading a long history is the making of a Python object per field. So all texts of few values
+travel in one JSON array per record: there are few different arrays, and only those are parsed.
 """
 
 from __future__ import annotations

@@ -65,10 +65,7 @@ def plot_over_time(frame: pd.DataFrame, total: Total, ax: Axes | None = None) ->
     ax.set_xlim(float(started[0]), last)
     _dollar_axis(ax.yaxis, max(float(usd.sum()) for _, _, _, usd in lines))
     _style(ax, f"Spend over time: {total}", ours=ours)
-    beside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02)} if ours else {"loc": "best"}
-    legend = ax.legend(**beside, frameon=False, handlelength=1.2, labelcolor="linecolor", fontsize=9)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    _legend(ax, ours=ours)
     return ax
 
 
@@ -93,16 +90,8 @@ def plot_by(frame: pd.DataFrame, by: str, total: Total, ax: Axes | None = None, 
     ax.barh(places, known, height=0.62, color=colours)
     ax.barh(places, guessed, left=known, height=0.62, color="none", edgecolor=colours, hatch="////", linewidth=0)
     for place in places:
-        ax.annotate(
-            _amount(billed_usd[place], estimated_usd[place], int(unknown[place])),
-            (known[place] + guessed[place], place),
-            xytext=(5, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
-            color=Y_INK,
-            parse_math=False,
-        )
+        words = _amount(billed_usd[place], estimated_usd[place], int(unknown[place]))
+        _beside(ax, words, float(known[place] + guessed[place]), int(place), ours=ours)
     ax.set_yticks(places, [_short(name) for name in names], parse_math=False)
     ax.invert_yaxis()
     _style(ax, f"Spend by {by}: {total}", ours=ours)
@@ -221,6 +210,22 @@ def _axes(height_in: float) -> Axes:
     figure.patch.set_facecolor("none")
     ax.set_facecolor("none")
     return ax
+
+
+def _legend(ax: Axes, *, ours: bool) -> None:
+    # Beside the axes where the figure is ours and makes room for it; the user's figure may hold a neighbour there.
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02)} if ours else {"loc": "best"}
+    legend = ax.legend(**place, frameon=False, handlelength=1.2, labelcolor="linecolor", fontsize=9)
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # two dollar signs would be a formula
+
+
+def _beside(ax: Axes, words: str, x: float, y: int, *, ours: bool) -> None:
+    text = ax.annotate(
+        words, (x, y), xytext=(5, 0), textcoords="offset points", va="center", fontsize=9, parse_math=False
+    )
+    if ours:
+        text.set_color(Y_INK)
 
 
 def _say(ax: Axes, sentence: str) -> Axes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,7 +44,9 @@ class Kernel:
     """A running kernel; leave it by ``close``."""
 
     def __init__(self) -> None:
-        self.manager, self.client = start_new_kernel(kernel_name="python3", startup_timeout=60)
+        # The kernel chooses its own way to draw, as it does for a person.
+        environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+        self.manager, self.client = start_new_kernel(kernel_name="python3", startup_timeout=60, env=environment)
 
     def run(self, code: str, *, watched: bool = True, limit_s: float = 60.0, interrupt_after: str | None = None) -> Run:
         """Run a cell; ``watched``: a person may be looking. ``interrupt_after``: once this text has been printed."""

@@ -107,7 +107,7 @@ def test_usage_is_taken_from_any_shape_of_the_last_chunk(last: dict[str, Any]) -
     told = read(sse(say("hi", finish="stop"), last))
     assert ("ok", "stop") == (told.closed.status, told.closed.finish_reason)
     assert Decimal("0.5") == told.reply.cost_usd
-    assert (3, 4) == (told.reply.usage.prompt_tokens, told.reply.usage.completion_tokens)  # type: ignore[union-attr]
+    assert (3, 4) == (told.reply.usage.prompt_tokens, told.reply.usage.completion_tokens)
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
@@ -123,7 +123,7 @@ def test_cumulative_usage_is_not_added_up() -> None:
     """langchain#31351: the last figures are the figures."""
     told = read(sse(*(say("x") | _meter(str(n / 8), completion_tokens=n) for n in range(1, 5)), say("", finish="stop")))
     assert Decimal("0.5") == told.reply.cost_usd
-    assert 4 == told.reply.usage.completion_tokens  # type: ignore[union-attr]
+    assert 4 == told.reply.usage.completion_tokens
     assert 1 == sum(isinstance(item, Metered) for item in told.events)
 
 
@@ -132,7 +132,7 @@ def test_later_usage_that_knows_less_undoes_nothing(later: dict[str, Any]) -> No
     """openai-agents#2126: a later None overwrote the figures."""
     told = read(sse(say("x", finish="stop") | _meter(), say("") | {"usage": later}, say("") | {"usage": None}))
     assert Decimal("0.5") == told.reply.cost_usd
-    assert 3 == told.reply.usage.prompt_tokens  # type: ignore[union-attr]
+    assert 3 == told.reply.usage.prompt_tokens
 
 
 def test_no_usage_is_unknown_and_a_cost_of_zero_is_zero() -> None:

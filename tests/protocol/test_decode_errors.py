@@ -46,7 +46,7 @@ def test_an_error_after_the_first_word_is_an_error_with_the_words_kept(code: obj
 def test_an_error_without_any_code_is_an_error() -> None:
     """Availability errors have none."""
     told = read(sse(say("some"), {"error": {"message": "gone"}}))
-    assert ("error", None) == (told.closed.status, told.closed.error.status_code)  # type: ignore[union-attr]
+    assert ("error", None) == (told.closed.status, told.closed.error.status_code)
 
 
 def test_an_error_inside_a_choice_is_an_error() -> None:

@@ -112,7 +112,7 @@ def test_every_cut_off_of_a_stream_is_partial_until_the_reason_is_there(original
     """The openai SDK calls each of these a success: 0 silent truncations, at every byte of every stream."""
     cuts = 0
     for raw in originals:
-        if "error" == read(raw).closed.status:
+        if "ok" != read(raw).closed.status:
             continue
         for place in range(0, len(raw), 5):
             status = read(raw[:place]).closed.status
@@ -150,6 +150,6 @@ def test_an_endless_stream_of_comments_costs_no_memory() -> None:
             given += 1
             yield b": OPENROUTER PROCESSING\n\n"
 
-    seen = sum(isinstance(payload, Comment) for payload in payloads(network()))  # type: ignore[arg-type]  # a generator
+    seen = sum(isinstance(payload, Comment) for payload in payloads(network()))
     assert (20_000, 20_000) == (given, seen)
     assert "partial" == read(sse(done=False)).closed.status

@@ -303,3 +303,8 @@ def test_a_providers_own_prompt_is_covered(shared: Path) -> None:
     bound = bound_usd(parse_prices(item["pricing"]), Request("x-ai/grok-4", request.messages), tokens)
     assert bound is not None
     assert cost <= bound
+
+
+def test_a_prompt_with_half_a_character_still_has_a_bound() -> None:
+    """File names on POSIX bring lone surrogates."""
+    assert bound_usd(CHEAP, _ask("\udcff", max_tokens=5), None) is not None

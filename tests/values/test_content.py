@@ -219,7 +219,7 @@ def test_joining_costs_in_proportion_to_the_fragments() -> None:
 def test_every_kind_that_can_be_cut_has_a_row_and_its_name() -> None:
     """Growth touches one place."""
     for name, kind in KINDS.items():
-        assert name == kind.type.kind  # type: ignore[attr-defined]  # each part has one
+        assert name == kind.type.kind
     assert all(hasattr(content, name) for name in content.__all__)
 
 

@@ -88,7 +88,7 @@ def test_totals_do_not_depend_on_the_order(picos: list[int], rng: object) -> Non
     """Rows come back from a database in any order."""
     amounts = [from_pico(pico) for pico in picos]
     shuffled = amounts[:]
-    rng.shuffle(shuffled)  # type: ignore[attr-defined]  # a random.Random of hypothesis
+    rng.shuffle(shuffled)
     there = sum((Total(amount, amount, 1) for amount in amounts), Total())
     back = sum((Total(amount, amount, 1) for amount in shuffled), Total())
     assert there == back

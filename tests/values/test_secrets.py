@@ -67,7 +67,7 @@ REFUSED: dict[str, Callable[[Any], object]] = {
     "joined": lambda s: "".join(iter([s])),
     "added": lambda s: "x" + s,
     "set an attribute": lambda s: setattr(s, "text", "x"),
-    **{f"pickle {n}": lambda s, n=n: pickle.dumps(s, n) for n in range(pickle.HIGHEST_PROTOCOL + 1)},  # type: ignore[misc]  # one lambda per protocol
+    **{f"pickle {n}": lambda s, n=n: pickle.dumps(s, n) for n in range(pickle.HIGHEST_PROTOCOL + 1)},
     "pickle inside": lambda s: pickle.dumps({"key": Key(s, "x")}),
     "reduce": lambda s: s.__reduce__(),
     "state": lambda s: s.__getstate__()["text"],
@@ -216,7 +216,7 @@ def test_a_refused_key_is_in_no_frame_of_its_error() -> None:
         type(caught.value),
         caught.value,
         caught.value.__traceback__.tb_next,
-        capture_locals=True,  # type: ignore[union-attr]
+        capture_locals=True,
     )
     assert not _shows("".join(ours.format()))
 

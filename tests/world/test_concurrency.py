@@ -1,0 +1,194 @@
+"""R6: many processes and threads write one ledger; nobody meets a lock, nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from or_magic import api
+from or_magic.api import connect
+from or_magic.ledger import Ledger
+from or_magic.ledger.sqlite import SqliteStore
+from or_magic.offline import serve
+
+from .kit import PATIENT, ROOT, books, integrity, row
+
+# Each thread writes whole lives of rows; what goes wrong is printed, so that silence is success.
+_WRITER = """
+import sys, threading, warnings
+from dataclasses import replace
+from pathlib import Path
+from tests.world.kit import row
+from or_magic.ledger import Ledger
+from or_magic.ledger.sqlite import SqliteStore
+if sys.argv[4] == "DELETE":
+    import or_magic.ledger.sqlite as sqlite
+    sqlite.on_network = lambda folder: True
+warnings.simplefilter("error")
+ledger = Ledger(SqliteStore(Path(sys.argv[1])))
+def write(thread):
+    for number in range(int(sys.argv[3])):
+        opened = row(f"{sys.argv[2]}-{thread}-{number}")
+        ledger.open(opened)
+        ledger.note_generation(opened, "gen-" + opened.row_id)
+        ledger.settle(replace(opened, status="ok", generation_id="gen-" + opened.row_id))
+def reported(thread):
+    try:
+        write(thread)
+    except BaseException as error:
+        print(thread, repr(error), flush=True)
+threads = [threading.Thread(target=reported, args=(number,)) for number in range(int(sys.argv[5]))]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+# One process that forks the starters: 100 interpreters would take minutes to come up.
+_STARTERS = """
+import os, sys, warnings
+from pathlib import Path
+from tests.world.kit import row
+from or_magic.ledger import Ledger
+from or_magic.ledger.sqlite import SqliteStore
+warnings.simplefilter("error")
+gate, start = os.pipe()
+children = []
+for number in range(int(sys.argv[2])):
+    child = os.fork()
+    if child == 0:
+        os.close(start)
+        try:
+            os.read(gate, 1)
+            Ledger(SqliteStore(Path(sys.argv[1]))).open(row(f"start {number}"))
+        except BaseException as error:
+            print(number, repr(error), flush=True)
+        os._exit(0)
+    children.append(child)
+os.close(start)
+for child in children:
+    os.waitpid(child, 0)
+"""
+
+
+def _python(script: str, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", script, *arguments]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def _write_together(ledger: Path, processes: int, threads: int, rows: int, mode: str) -> None:
+    running = [
+        _python(_WRITER, str(ledger), f"p{number}", str(rows), mode, str(threads)) for number in range(processes)
+    ]
+    assert [""] * processes == [process.communicate()[0] for process in running]
+    found = books(ledger)
+    assert processes * threads * rows == len(found) == len({row["tag"] for row in found})
+    assert {("ok", True)} == {(row["status"], row["generation_id"] == f"gen-{row['row_id']}") for row in found}
+    assert "ok" == integrity(ledger)
+    assert not ledger.with_suffix(".spool.jsonl").exists()
+
+
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+def test_eight_processes_of_sixteen_threads_lose_nothing(tmp_path: Path, mode: str) -> None:
+    """Kernels share a ledger, also on a network disk, where WAL cannot be had."""
+    _write_together(tmp_path / "ledger.sqlite", 8, 16, 4 if mode == "WAL" else 1, mode)
+
+
+@pytest.mark.long
+def test_sixteen_processes_of_sixty_four_threads_lose_nothing(tmp_path: Path) -> None:
+    """The full N of R6, in rows per thread as many as a quarter of an hour allows."""
+    _write_together(tmp_path / "ledger.sqlite", 16, 64, 50, "WAL")
+
+
+def _start_together(ledger: Path, count: int) -> None:
+    assert "" == _python(_STARTERS, str(ledger), str(count)).communicate()[0]
+    assert {f"start {number}" for number in range(count)} == {row["tag"] for row in books(ledger)}
+    assert not ledger.with_suffix(".spool.jsonl").exists()
+
+
+def test_a_hundred_first_starts_at_once_make_one_table(tmp_path: Path) -> None:
+    """Whoever migrates first, the others wait and find it done."""
+    _start_together(tmp_path / "new" / "ledger.sqlite", 100)
+
+
+@pytest.mark.long
+def test_a_thousand_first_starts_in_ten_races_make_one_table_each(tmp_path: Path) -> None:
+    """The full N of the migration race."""
+    for race in range(10):
+        _start_together(tmp_path / f"race {race}" / "ledger.sqlite", 100)
+
+
+def test_threads_of_one_process_share_one_store(tmp_path: Path) -> None:
+    """64 threads, one writer: nobody waits for SQLite's lock."""
+    ledger = Ledger(SqliteStore(tmp_path / "ledger.sqlite"))
+    threads = [threading.Thread(target=ledger.open, args=(row(f"thread {number}"),)) for number in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ledger.close()
+    assert 64 == len(books(tmp_path / "ledger.sqlite"))
+
+
+def _in_a_fork(work: object) -> int:
+    """Run ``work`` in a fork and return its exit code."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_fork_and_its_parent_write_the_same_ledger(tmp_path: Path) -> None:
+    """A connection must not be carried over a fork: the child opens its own, the parent's stays whole."""
+    ledger = Ledger(SqliteStore(tmp_path / "ledger.sqlite"))
+    ledger.open(row("before"))
+    for number in range(5):
+        assert 0 == _in_a_fork(lambda name=f"child {number}": ledger.open(row(name)))
+        ledger.open(row(f"parent {number}"))
+    ledger.close()
+    assert "ok" == integrity(tmp_path / "ledger.sqlite")
+    expected = {"before", *(f"{who} {number}" for who in ("child", "parent") for number in range(5))}
+    assert expected == {found["tag"] for found in books(tmp_path / "ledger.sqlite")}
+
+
+def test_a_fork_asks_over_a_connection_of_its_own(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``orm.ask`` in a forked worker must not write on the parent's socket."""
+    with serve() as server:
+        monkeypatch.setenv("OPENROUTER_BASE_URL", server.url)
+        api.use(connect(timeouts=PATIENT))
+        assert "ok" == api.ask("Parent.", model="offline/plain").status
+        assert [0, 0] == [_in_a_fork(lambda: api.ask("Child.", model="offline/plain")) for _ in range(2)]
+        assert "ok" == api.ask("Parent again.", model="offline/plain").status
+        api.use(None)
+        assert 3 == server.connections()
+    rows = books(home / "ledger.sqlite")
+    assert [("ok", "billed")] * 4 == [(row["status"], row["cost_source"]) for row in rows]
+    assert 3 == len({row["pid"] for row in rows})
+
+
+def test_a_fork_while_another_thread_writes_does_not_hang(tmp_path: Path) -> None:
+    """The child has a copy of every lock, also of one that a thread holds which does not exist there."""
+    ledger = Ledger(SqliteStore(tmp_path / "ledger.sqlite"))
+    over = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not over.is_set():
+            ledger.open(row(f"busy {number}"))
+            number += 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    codes = [_in_a_fork(lambda name=f"fork {number}": ledger.open(row(name))) for number in range(20)]
+    over.set()
+    writer.join()
+    ledger.close()
+    assert [0] * 20 == codes
+    assert {f"fork {number}" for number in range(20)} <= {found["tag"] for found in books(tmp_path / "ledger.sqlite")}
