@@ -153,7 +153,7 @@ class CallTimeoutError(CallError):
     @property
     def label(self) -> str:
         """As for every call error, with the phase."""
-        return f"{type(self).__name__} {self.phase}"
+        return f"{type(self).__name__} {self.phase}".rstrip()
 
 
 class ConnectionFailedError(CallError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any
 
-from .content import Text
+from .content import Part, Text, ToolCall, ToolResult
 from .values import EXACT, Request
 
 # Conditions of an override; every other key of it is a price.
@@ -62,7 +62,8 @@ def bound_usd(prices: Prices, request: Request, max_completion_tokens: int | Non
     """
     limit = _limit(request.params, max_completion_tokens)
     parts = [part for message in request.messages for part in message.parts]
-    if limit is None or not prices.known() or not all(isinstance(part, Text) for part in parts):
+    sizes = [_size_bytes(part) for part in parts]
+    if limit is None or not prices.known() or None in sizes:
         return None
     written = json.dumps(dict(request.params), default=str, ensure_ascii=False)
     if (
@@ -71,13 +72,25 @@ def bound_usd(prices: Prices, request: Request, max_completion_tokens: int | Non
         or request.model.endswith(_ROUTED)
     ):
         return None
-    size = len(written.encode()) + sum(len(part.text.encode()) for part in parts if isinstance(part, Text))
+    size = _bytes(written) + sum(size or 0 for size in sizes)
     tokens = size + _HIDDEN_TOKENS + _TOKENS_PER_MESSAGE * (len(request.messages) + 1)
     usd = prices.dearest()
     prompt_usd = max(price for name, price in usd.items() if name == "prompt" or "cache_write" in name)
     completion_usd = max(usd["completion"], usd.get("internal_reasoning", usd["completion"]))
     with localcontext(EXACT):
         return prompt_usd * tokens + completion_usd * limit + usd.get("request", Decimal(0))
+
+
+def _size_bytes(part: Part) -> int | None:
+    if isinstance(part, Text):
+        return _bytes(part.text)
+    if isinstance(part, (ToolCall, ToolResult)):
+        return _bytes(json.dumps(part.to_json(), ensure_ascii=False))
+    return None
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def _limit(params: Mapping[str, Any], max_completion_tokens: int | None) -> int | None:

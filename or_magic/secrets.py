@@ -91,6 +91,7 @@ def seal(text: str, source: str) -> Secret:
     """
     text = text.strip()
     if not (text.isascii() and text.isprintable()):
+        del text  # verbose tracebacks print the locals of this frame
         raise SettingsError(
             f"The key from {source} has characters that no key has (accents, line breaks). Nothing was sent. "
             "Copy it again."

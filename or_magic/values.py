@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
@@ -239,6 +238,7 @@ class Total:
 
 def dollars(amount_usd: Decimal, digits: int = 6) -> str:
     """Return an amount for people: ``digits`` decimals, more where only zeros would be seen."""
-    if amount_usd and abs(amount_usd) < Decimal(10) ** -digits:
-        digits = min(12, 1 - math.floor(amount_usd.copy_abs().log10()))
-    return f"${amount_usd:,.{digits}f}"
+    if amount_usd and amount_usd.adjusted() < -digits:
+        digits = min(12, 1 - amount_usd.adjusted())
+    shown = amount_usd.quantize(Decimal((0, (1,), -digits)), context=EXACT)
+    return f"${EXACT.add(shown, Decimal(0)):,f}"  # the sum has no negative zero

@@ -39,8 +39,15 @@ def read(value: object) -> Iterator[Citation | ParsedFile]:
 
 
 def join(fragments: Sequence[Citation]) -> Citation:
-    """Return the first that has a title: the same page may be told again with less."""
-    return next((f for f in fragments if f.title), fragments[0])
+    """Return one page with what each telling of it knew first: a page may be told again with less, or with more."""
+    place = next((f for f in fragments if f.start is not None), fragments[0])
+    return Citation(
+        url=fragments[0].url,
+        title=next((f.title for f in fragments if f.title), ""),
+        content=next((f.content for f in fragments if f.content), ""),
+        start=place.start,
+        end=place.end,
+    )
 
 
 def _citation(told: Mapping[str, Any]) -> Citation:

@@ -90,4 +90,4 @@ def _name(item: Mapping[str, Any]) -> str:
 
 
 def _begins_another(known: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
-    return any(known.get(key) and item.get(key) and known[key] != item[key] for key in ("id", "data"))
+    return any(known.get(key) and item.get(key) and known[key] != item[key] for key in ("id", "data", "signature"))

@@ -55,18 +55,26 @@ def read(value: object) -> Iterator[ToolCall]:
 def slots() -> Callable[[ToolCall], Hashable]:
     """Return a function that says, fragment by fragment, to which call each belongs.
 
-    A new id begins a new call, even under the index of another one; without index and id, the last call goes on.
+    An id that was told before goes on with its call. A new id with a name begins a call, even under the index of
+    another one; a new id without a name is one of those that some servers make anew for each fragment. Without
+    index and id, the last call goes on.
     """
-    latest: dict[int | None, tuple[str | None, int]] = {}
+    by_id: dict[str, int] = {}
+    with_id: set[int] = set()
+    latest: dict[int | None, int] = {}
     calls = 0
 
     def slot(part: ToolCall) -> int:
         nonlocal calls
-        known_id, call = latest.get(part.index, (None, -1))
-        if call < 0 or (part.id and known_id and part.id != known_id):
-            known_id, call = None, calls
-            calls += 1
-        latest[part.index] = (part.id or known_id, call)
+        call = by_id.get(part.id or "")
+        if call is None:
+            call = latest.get(part.index)
+            if call is None or (part.id and part.name and call in with_id):
+                call, calls = calls, calls + 1
+        if part.id and (part.name or call not in with_id):
+            by_id[part.id] = call
+            with_id.add(call)
+        latest[part.index] = call
         return call
 
     return slot

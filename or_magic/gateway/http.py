@@ -10,21 +10,21 @@ import os
 import threading
 import unicodedata
 import weakref
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from ..errors import CallError, CallInterruptedError, CallTimeoutError, ConnectionFailedError, OrMagicError
+from ..errors import CallError, OrMagicError
 from ..events import Closed, Event
 from ..protocol.decode import decode, decode_whole, parse_json
 from ..protocol.encode import encode
 from ..protocol.faults import fault_of_response, not_the_protocol
-from ..protocol.sse import Comment, payloads
 from ..secrets import Secret
 from ..values import Request, Timeouts
+from .body import Body
+from .network_faults import broken, failed, network_fault, stopped, timed_out, unreachable, unsendable
 
 if TYPE_CHECKING:
     import httpx2
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
     from .deadlines import Brake, Deadlines
 
-_DRAIN_S = 0.25  # a body that does not end after the answer is not worth waiting for
-_MAX_WHOLE_BYTES = 256 * 2**20
+
 _QUERY = Timeouts(first_token_s=20.0, total_s=20.0)
 
 
@@ -85,7 +84,7 @@ class Gateway:
         deadlines = Deadlines(request.timeouts, streamed=request.stream)
         brake = self.brake(request.origin.call_id)
         if not brake.watch(deadlines):
-            yield Closed("interrupted", _stopped(), sent=False)
+            yield Closed("interrupted", stopped(), sent=False)
             return
         try:
             closed = yield from self._exchange(request, deadlines)
@@ -152,10 +151,11 @@ class Gateway:
                 with deadlines:
                     response = stack.enter_context(self._post(request))
             except (openai.APIError, httpx2.HTTPError) as error:
-                return _failed(*self._fault(error, deadlines))
+                fault, sent = self._fault(error, deadlines)
+                return failed(fault, sent=sent)
             except (TypeError, ValueError) as error:  # the client could not even write it down
-                return _failed(_unsendable(error), sent=False)
-            body = _Body(response.http_response, deadlines, self._hidden, theirs=self._theirs is not None)
+                return failed(unsendable(error), sent=False)
+            body = Body(response.http_response, deadlines, self._hidden, theirs=self._theirs is not None)
             generation_id = response.headers.get("x-generation-id")
             if "text/event-stream" in response.headers.get("content-type", ""):
                 closed = yield from decode(body.payloads(), generation_id)
@@ -165,7 +165,7 @@ class Gateway:
                 closed = yield from decode_whole(whole, generation_id)
                 if body.fault:
                     closed = replace(closed, status="partial")  # half an answer is no answer of another kind
-            return _broken(closed, body.fault, began=deadlines.data_came) if body.fault else closed
+            return broken(closed, body.fault, began=deadlines.data_came) if body.fault else closed
 
     def _post(self, request: Request) -> Any:
         # The body goes in whole as extra_body: the client's own transformation of it costs more than sending it.
@@ -221,129 +221,13 @@ class Gateway:
             return fault_of_response(response.status_code, response.headers, body, self._now()), True
         cause = error.__cause__
         if isinstance(cause, httpx2.ConnectTimeout):
-            return _timed_out("connect", self._connect_s), False
+            return timed_out("connect", self._connect_s), False
         if isinstance(cause, httpx2.ConnectError):
-            return _unreachable(self.base_url, str(cause)), False
-        return _network_fault(deadlines), True
-
-
-class _Body:
-    """A response's body read under deadlines; what breaks it is kept in ``fault``, so that decoding can conclude."""
-
-    def __init__(self, response: httpx2.Response, deadlines: Deadlines, key: Secret | None, *, theirs: bool) -> None:
-        self._theirs = theirs  # a client brought along does not know our limits while it reads
-        self._response = response
-        self._deadlines = deadlines
-        self._key = key.reveal().encode() if key else b""
-        self._chunks = self._read()
-        self.fault: CallError | None = None
-
-    def payloads(self) -> Iterator[bytes | Comment]:
-        """Yield the payloads of an event stream."""
-        try:
-            for payload in payloads(self._chunks):
-                if not isinstance(payload, Comment):
-                    self._deadlines.saw_data()
-                    if self._key and self._key in payload:
-                        payload = payload.replace(self._key, b"[key]")
-                yield payload
-        except CallError as error:  # a cap of the decoder
-            self.fault = error
-
-    def drain(self) -> None:
-        """Read on to the body's end, so that its connection is used again; how it ends does not matter any more."""
-        if self.fault is None and not self._theirs:
-            self._deadlines.drain(_DRAIN_S)
-            for _ in self._chunks:
-                continue
-            self.fault = None
-
-    def whole(self) -> bytes:
-        """Return the whole body, up to a cap."""
-        held: list[bytes] = []
-        size = 0
-        for chunk in self._chunks:
-            held.append(chunk)
-            size += len(chunk)
-            if size > _MAX_WHOLE_BYTES:
-                self.fault = not_the_protocol(f"the answer is larger than {_MAX_WHOLE_BYTES:,} bytes")
-                break
-        body = b"".join(held)
-        return body.replace(self._key, b"[key]") if self._key else body
-
-    def _read(self) -> Iterator[bytes]:
-        chunks = self._response.iter_bytes()
-        while True:
-            try:
-                with self._deadlines:
-                    chunk = next(chunks, None)
-            except Exception:  # noqa: BLE001 - whatever the HTTP stack raises here, the connection or its framing broke
-                self.fault = _network_fault(self._deadlines)
-                return
-            if chunk is None:
-                return
-            if self._theirs and self._deadlines.passed():
-                self.fault = _network_fault(self._deadlines)
-                return
-            yield chunk
-
-
-def _failed(fault: CallError, sent: bool) -> Closed:
-    if isinstance(fault, CallInterruptedError):
-        return Closed("interrupted", fault, sent=sent)
-    code = fault.status_code
-    if code is None:
-        return Closed("unknown" if sent else "error", fault, sent=sent)
-    return Closed("refused" if code < 500 else "error", fault, generation_id=None, sent=sent)
-
-
-def _broken(closed: Closed, fault: CallError, *, began: bool) -> Closed:
-    """Return the end of an answer whose body broke; an answer that was complete before that stays complete."""
-    if closed.status != "partial":
-        return closed
-    if isinstance(fault, CallInterruptedError) or (began and isinstance(fault, CallTimeoutError)):
-        return replace(closed, status="interrupted", error=fault)
-    return replace(closed, status="partial" if began else "unknown", error=fault)
-
-
-def _network_fault(deadlines: Deadlines) -> CallError:
-    if deadlines.stopped:
-        return _stopped()
-    if phase := deadlines.passed():
-        return _timed_out(phase, None)
-    return ConnectionFailedError("The connection broke before the answer was finished.", "Run it again.")
-
-
-def _stopped() -> CallInterruptedError:
-    return CallInterruptedError("The call was stopped.", "Run it again.")
-
-
-def _unsendable(error: Exception) -> ConnectionFailedError:
-    fault = ConnectionFailedError(f"The request cannot be written: {error}.", "Correct it, or the base URL.")
-    fault.billed = "Nothing was sent."
-    return fault
+            return unreachable(self.base_url, str(cause)), False
+        return network_fault(deadlines), True
 
 
 def _ascii(text: str) -> str:
     # Headers carry ASCII: an accent is left out rather than the whole call.
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return "".join([c for c in plain if c.isprintable()]).strip()
-
-
-def _timed_out(phase: str, limit_s: float | None) -> CallTimeoutError:
-    limit = f" of {limit_s:g} s" if limit_s else ""
-    fault = CallTimeoutError(f"The {phase} limit{limit} has passed.", "Run it again, or raise the limit.")
-    fault.phase = phase
-    if phase == "connect":
-        fault.billed = "Nothing was sent."
-    return fault
-
-
-def _unreachable(base_url: str, reason: str) -> ConnectionFailedError:
-    host = urlsplit(base_url).netloc.rpartition("@")[2]
-    fault = ConnectionFailedError(
-        f"{host} cannot be reached ({reason or 'no connection'}).",
-        "Check the network, the proxy and the base URL.",
-    )
-    fault.billed = "Nothing was sent."
-    return fault

@@ -32,7 +32,7 @@ class Accumulation:
         if isinstance(event, Piece):
             self._fragments.append(event.part)
         elif isinstance(event, Opened):
-            self._restart(event)
+            self._begin(event)
         elif isinstance(event, Metered):
             self._usage = event.usage
         elif isinstance(event, Closed):
@@ -59,12 +59,14 @@ class Accumulation:
         asked = self._model_requested
         return closed.model if not asked or asked.startswith("openrouter/") else asked
 
-    def _restart(self, opened: Opened) -> None:
+    def _begin(self, opened: Opened) -> None:
+        self._generation_id = opened.generation_id
+        if self._closed is None:
+            return  # an id can be told after the first words; they are this attempt's
         # A new attempt answers from the beginning: texts of two attempts never mix.
         self._fragments.clear()
         self._usage = None
         self._closed = None
-        self._generation_id = opened.generation_id
 
 
 def _signed(part: Part, model: str | None) -> Part:

@@ -20,6 +20,7 @@ from .faults import fault_of_error, not_the_protocol
 from .sse import Comment
 
 DONE = b"[DONE]"
+_FIRST = (0, "0", None)  # the spellings of the index of the only answer
 _PLAIN = frozenset({"role", "content"})
 _MOST_USD = Decimal(10) ** 6  # a dearer single answer is a broken number, and would overflow the ledger
 
@@ -133,7 +134,7 @@ def _events_of_chunk(chunk: dict[str, Any], answer: _Answer, *, whole: bool) -> 
     _note_names(chunk, answer)
     choices = chunk.get("choices")
     for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and not choice.get("index"):  # one answer; a second one would mix with it
+        if isinstance(choice, dict) and choice.get("index") in _FIRST:  # one answer; a second one would mix with it
             yield from _events_of_choice(choice, answer)
     if isinstance(told := chunk.get("usage"), dict):
         usage = usage_of(told)
@@ -177,6 +178,8 @@ def _conclude(answer: _Answer) -> Closed:
         status = "ok"
     elif isinstance(error, RefusedError) and not answer.began and not _cost_something(answer):
         status = "refused"  # HTTP 200 around a refusal
+    if error is not None and _cost_something(answer):
+        error.billed = "It was billed."
     return Closed(
         status=_checked(status),
         error=error,

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from ..content import Citation, ParsedFile, Part, Reasoning, Text, ToolCall, ToolResult
+from ..content import Audio, Citation, Image, ParsedFile, Part, Reasoning, Text, ToolCall, ToolResult
 from ..values import Message, Request
 
+_FIELDS_OF_ITS_OWN = (Image, Audio)  # what a model made; in a question they are content
 _ASSISTANT_ONLY = (Reasoning, ToolCall, Citation, ParsedFile)
 
 
@@ -30,7 +31,8 @@ def encode(request: Request) -> dict[str, Any]:
 
 def _encode_message(message: Message, model: str) -> Iterator[dict[str, Any]]:
     yield from (part.to_json() for part in message.parts if isinstance(part, ToolResult))
-    content = [part for part in message.parts if not isinstance(part, (*_ASSISTANT_ONLY, ToolResult))]
+    own = _FIELDS_OF_ITS_OWN if message.role == "assistant" else ()
+    content = [part for part in message.parts if not isinstance(part, (*_ASSISTANT_ONLY, *own, ToolResult))]
     if not content and message.role == "tool":
         return
     encoded: dict[str, Any] = {"role": message.role, "content": _encode_content(content)}
@@ -51,9 +53,16 @@ def _encode_assistant(parts: tuple[Part, ...], model: str) -> dict[str, Any]:
     fields = {
         "reasoning_details": [_numbers(detail) for part in own for detail in part.to_json()],
         "tool_calls": [part.to_json() for part in parts if isinstance(part, ToolCall)],
+        "images": [part.to_json() for part in parts if isinstance(part, Image)],
+        "audio": next((_spoken(part) for part in parts if isinstance(part, Audio)), None),
         "annotations": [_numbers(part.to_json()) for part in parts if isinstance(part, ParsedFile)],
     }
     return {name: value for name, value in fields.items() if value}
+
+
+def _spoken(part: Audio) -> dict[str, Any]:
+    told = {"id": part.id, "data": part.base64, "transcript": part.transcript}
+    return {name: value for name, value in told.items() if value}
 
 
 def _numbers(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -123,8 +124,8 @@ def _class_of(code: int | None, hints: str, *, began: bool) -> type[CallError]:
 
 
 def _advice(kind: type[CallError], code: int | None, error: Mapping[str, Any], wait_s: float | None) -> str:
-    if wait_s:
-        advice = f"Wait {wait_s:.0f} s and run it again."
+    if wait_s and (kind in (RateLimitedError, ProviderError) or code in (408, 425)):
+        advice = f"Wait {math.ceil(wait_s)} s and run it again."
     else:
         advice = _ADVICE.get(kind) or _BY_CODE.get(code or 0) or "Run it again, or choose another model."
     fallbacks = _mapping(error.get("availability")).get("fallback_models")

@@ -15,7 +15,7 @@ from or_magic.api import Session, connect
 from or_magic.errors import CallError, ConnectionFailedError, RefusedError, UnknownModelError
 from or_magic.events import Closed, Opened, Piece
 
-from ..world.kit import SHORT, Simulator, books, dead_port, until
+from ..world.kit import LIMITS, Simulator, books, dead_port, until
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Gateway:
 
 
 def _offline(home: Path, _: Path) -> Iterator[Gateway]:
-    with connect(offline=True, home=home, timeouts=SHORT) as session:
+    with connect(offline=True, home=home, timeouts=LIMITS) as session:
         server = session.engine._server
         assert server is not None
         yield Gateway(session, server.port, "offline/plain", "offline/cut", "offline/error-402", "no/such-model")
@@ -49,7 +49,7 @@ def _plain_openai(home: Path, _: Path) -> Iterator[Gateway]:
 def _their_client(home: Path, _: Path) -> Iterator[Gateway]:
     simulator = Simulator()
     client = openai.OpenAI(base_url=simulator.url, api_key="theirs")
-    with client, connect(client=client, home=home, timeouts=SHORT) as session:
+    with client, connect(client=client, home=home, timeouts=LIMITS) as session:
         yield Gateway(
             session, simulator.port, "offline/plain", "offline/cut", "offline/error-402", "no/such-model"
         )
@@ -68,7 +68,7 @@ def _simulated(
 ) -> Iterator[Gateway]:
     complete, cut, refused, unknown = models
     simulator = Simulator(*options)
-    with connect(base_url=simulator.url, home=home, timeouts=SHORT) as session:
+    with connect(base_url=simulator.url, home=home, timeouts=LIMITS) as session:
         yield Gateway(session, simulator.port, complete, cut, refused, unknown, tells_cost)
     simulator.close()
 
@@ -206,7 +206,7 @@ def test_refusals_keep_the_connection_too(gateway: Gateway) -> None:
 
 def test_nobody_there_is_not_sent_and_not_booked(home: Path) -> None:
     """What never left cannot cost anything, and the error says so."""
-    with connect(base_url=f"http://127.0.0.1:{dead_port()}/v1", home=home, timeouts=SHORT) as session:
+    with connect(base_url=f"http://127.0.0.1:{dead_port()}/v1", home=home, timeouts=LIMITS) as session:
         with pytest.raises(ConnectionFailedError, match=r"Nothing was sent\."):
             session.ask("Hello?")
         assert [] == books(session.engine.ledger.path)

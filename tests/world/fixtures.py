@@ -10,7 +10,7 @@ import pytest
 
 from or_magic.api import Session, connect
 
-from .kit import SHORT, Simulator, hard_deadline
+from .kit import LIMITS, Simulator, hard_deadline
 
 Connect = Callable[..., Session]
 LIMIT_S = 60.0
@@ -34,11 +34,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def open_session(home: Path) -> Iterator[Connect]:
-    """Opens sessions with short limits; all are closed after the test."""
+    """Opens sessions; all are closed after the test."""
     opened: list[Session] = []
 
     def connected(**settings: Any) -> Session:
-        opened.append(connect(**({"timeouts": SHORT} | settings)))
+        opened.append(connect(**({"timeouts": LIMITS} | settings)))
         return opened[-1]
 
     yield connected

@@ -22,7 +22,7 @@ from typing import Any
 from or_magic.values import Row, Timeouts
 
 ROOT = Path(__file__).resolve().parents[2]
-SHORT = Timeouts(connect_s=2.0, first_token_s=0.6, idle_s=0.6, total_s=3.0)
+LIMITS = Timeouts(connect_s=5.0, first_token_s=10.0, idle_s=10.0, total_s=30.0)
 PATIENT = Timeouts(connect_s=10.0, first_token_s=30.0, idle_s=30.0, total_s=60.0)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -132,10 +134,12 @@ def test_threads_of_one_process_share_one_store(tmp_path: Path) -> None:
     assert 64 == len(books(tmp_path / "ledger.sqlite"))
 
 
-def _in_a_fork(work: object) -> int:
-    """Run ``work`` in a fork and return its exit code."""
+def _in_a_fork(work: Callable[[], object]) -> int:
+    """Run ``work`` in a fork and return its exit code, negative where it had to be killed: it hung."""
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)
         code = 1
         try:
             work()
@@ -173,22 +177,23 @@ def test_a_fork_asks_over_a_connection_of_its_own(home: Path, monkeypatch: pytes
     assert 3 == len({row["pid"] for row in rows})
 
 
-def test_a_fork_while_another_thread_writes_does_not_hang(tmp_path: Path) -> None:
+def test_a_fork_while_another_thread_asks_does_not_hang(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The child has a copy of every lock, also of one that a thread holds which does not exist there."""
-    ledger = Ledger(SqliteStore(tmp_path / "ledger.sqlite"))
     over = threading.Event()
 
-    def write() -> None:
-        number = 0
+    def ask_on() -> None:
         while not over.is_set():
-            ledger.open(row(f"busy {number}"))
-            number += 1
+            api.ask("Parent.", model="offline/plain")
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    codes = [_in_a_fork(lambda name=f"fork {number}": ledger.open(row(name))) for number in range(20)]
-    over.set()
-    writer.join()
-    ledger.close()
-    assert [0] * 20 == codes
-    assert {f"fork {number}" for number in range(20)} <= {found["tag"] for found in books(tmp_path / "ledger.sqlite")}
+    with serve() as server:
+        monkeypatch.setenv("OPENROUTER_BASE_URL", server.url)
+        api.use(connect(timeouts=PATIENT))
+        api.ask("Parent.", model="offline/plain")
+        asking = threading.Thread(target=ask_on, daemon=True)
+        asking.start()
+        codes = [_in_a_fork(lambda: api.ask("Child.", model="offline/plain", tag="child")) for _ in range(12)]
+        over.set()
+        asking.join(10)
+        api.use(None)
+    assert [0] * 12 == codes
+    assert 12 == sum(row["tag"] == "child" for row in books(home / "ledger.sqlite"))

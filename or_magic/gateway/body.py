@@ -1,0 +1,103 @@
+"""A response's body, read under deadlines and to its end."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ..errors import CallError
+from ..protocol.faults import not_the_protocol
+from ..protocol.sse import Comment, payloads
+from ..secrets import Secret
+from .network_faults import network_fault
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from .deadlines import Deadlines
+
+_DRAIN_S = 0.25  # a body that does not end after the answer is not worth waiting for
+_MAX_WHOLE_BYTES = 256 * 2**20
+
+
+class Body:
+    """A response's body read under deadlines; what breaks it is kept in ``fault``, so that decoding can conclude."""
+
+    def __init__(self, response: httpx2.Response, deadlines: Deadlines, key: Secret | None, *, theirs: bool) -> None:
+        self._theirs = theirs  # a client brought along does not know our limits while it reads
+        self._response = response
+        self._deadlines = deadlines
+        self._key = key.reveal().encode() if key else b""
+        self._chunks = self._read()
+        self.fault: CallError | None = None
+
+    def payloads(self) -> Iterator[bytes | Comment]:
+        """Yield the payloads of an event stream."""
+        try:
+            for payload in payloads(self._chunks):
+                if not isinstance(payload, Comment):
+                    self._deadlines.saw_data()
+                    if self._key and self._key in payload:
+                        payload = payload.replace(self._key, b"[key]")
+                yield payload
+        except CallError as error:  # a cap of the decoder
+            self.fault = error
+
+    def drain(self) -> None:
+        """Read on to the body's end, so that its connection is used again; how it ends does not matter any more."""
+        if self.fault is not None:
+            return
+        self._deadlines.drain(_DRAIN_S)
+        timer = self._timer() if self._theirs else None
+        for _ in self._chunks:
+            continue
+        if timer is not None:
+            timer.cancel()
+        self.fault = None
+
+    def _timer(self) -> threading.Timer | None:
+        """Return a running timer that does for a client brought along what Deadlines do for ours."""
+        stream = self._response.extensions.get("network_stream")
+        if stream is None:
+            return None
+        timer = threading.Timer(_DRAIN_S, _shut, (stream.get_extra_info("socket"),))
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    def whole(self) -> bytes:
+        """Return the whole body, up to a cap."""
+        held: list[bytes] = []
+        size = 0
+        for chunk in self._chunks:
+            held.append(chunk)
+            size += len(chunk)
+            if size > _MAX_WHOLE_BYTES:
+                self.fault = not_the_protocol(f"the answer is larger than {_MAX_WHOLE_BYTES:,} bytes")
+                break
+        body = b"".join(held)
+        return body.replace(self._key, b"[key]") if self._key else body
+
+    def _read(self) -> Iterator[bytes]:
+        chunks = self._response.iter_bytes()
+        while True:
+            try:
+                with self._deadlines:
+                    chunk = next(chunks, None)
+            except Exception:  # noqa: BLE001 - whatever the HTTP stack raises here, the connection or its framing broke
+                self.fault = network_fault(self._deadlines)
+                return
+            if chunk is None:
+                return
+            if self._theirs and self._deadlines.passed():
+                self.fault = network_fault(self._deadlines)
+                return
+            yield chunk
+
+
+def _shut(sock: socket.socket) -> None:
+    with suppress(OSError):  # it may have been closed in this very moment
+        sock.shutdown(socket.SHUT_RDWR)
