@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -76,7 +77,7 @@ def kernel(python: Path, env: Mapping[str, str]) -> Iterator[Callable[[str], Sam
     (specs / name).mkdir(parents=True, exist_ok=True)
     (specs / name / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": name, "language": "python"}))
     manager = KernelManager(kernel_name=name, kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(specs)]))
-    manager.start_kernel(env=dict(env), cwd=env["HOME"])
+    manager.start_kernel(env=dict(env), cwd=env["HOME"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     client: BlockingKernelClient = manager.blocking_client()
     client.start_channels()
     try:

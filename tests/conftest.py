@@ -38,6 +38,21 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     return report
 
 
+class _RawLog(logging.Handler):
+    """Writes past Python's file buffers, whose locks a forked child would inherit held."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        os.write(self._file, self.format(record).encode("utf-8", "replace") + b"\n")
+
+    def close(self) -> None:
+        os.close(self._file)
+        super().close()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def canary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The key of this run. Afterwards, nothing that any test wrote may hold it: R14 of the whole run.
@@ -57,7 +72,7 @@ def canary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "JUPYTER_RUNTIME_DIR": str(base / "jupyter runtime"),
         "MPLBACKEND": "agg",
     }
-    log = logging.FileHandler(base / "debug.log")
+    log = _RawLog(base / "debug.log")
     logging.getLogger().addHandler(log)
     logging.getLogger().setLevel(logging.DEBUG)
     yield key

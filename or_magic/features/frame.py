@@ -1,7 +1,7 @@
 """The ledger's records as the DataFrame of DESIGN §2: typed columns, NA where something is unknown. Pure.
 
-The slow part of reading a long history is the making of a Python object per field. So all texts of few values
-travel in one JSON array per record: there are few different arrays, and only those are parsed.
+The slow part of reading a long history is the making of a Python object per field. So all labels of a record travel
+as one JSON array: there are few different arrays, and only those are parsed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 PICO_PER_USD = 1e12
 Batches = Iterable[Sequence[tuple[Any, ...]]]
 
-# The frame's columns in order. A label is a text of few values (categorical), an id one of many (string).
+# The frame's columns in order. A label is a text of few values, an id one of many; a word, which people choose, may
+# be either. Labels and words become categorical, ids string.
 COLUMNS = {
     "started_at": "time",
     "session": "label",
@@ -31,8 +32,8 @@ COLUMNS = {
     "cell_id": "id",
     "source": "label",
     "purpose": "label",
-    "tag": "label",
-    "chat": "label",
+    "tag": "word",
+    "chat": "word",
     "call_id": "id",
     "parent_call_id": "id",
     "attempt": "number",
@@ -59,12 +60,13 @@ COLUMNS = {
     "generation_id": "id",
 }
 _LABELS = tuple(name for name, kind in COLUMNS.items() if kind == "label")
-_READ = tuple(name for name, kind in COLUMNS.items() if kind not in ("label", "derived"))
+# What is read, by kind: the array of the labels first.
+_READ = {"labels": "word"} | {name: kind for name, kind in COLUMNS.items() if kind not in ("label", "derived")}
 
 
 def select() -> tuple[str, ...]:
     """Return the SQL expressions of a record that ``build`` understands."""
-    return (f"json_array({', '.join(_LABELS)})", *map(_expression, _READ))
+    return tuple(map(_expression, _READ))
 
 
 def build(batches: Batches) -> pd.DataFrame:
@@ -72,9 +74,13 @@ def build(batches: Batches) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    codes, texts, pieces = _collect(batches)
-    columns: dict[str, Any] = {name: _joined(COLUMNS[name], pieces[name]) for name in _READ}
-    columns |= _labels(codes, texts)
+    pieces, words = _collect(batches)
+    columns: dict[str, Any] = {name: _joined(kind, pieces[name]) for name, kind in _READ.items()}
+    arrays = list(map(json.loads, words.pop("labels")))
+    for place, name in enumerate(_LABELS):
+        columns[name] = _categorical(columns["labels"], [array[place] for array in arrays])
+    for name, texts in words.items():
+        columns[name] = _categorical(columns[name], texts)
     _complete(columns)
     frame = pd.DataFrame({name: columns[name] for name in COLUMNS}, copy=False)
     started = frame["started_at"].array.asi8
@@ -83,32 +89,35 @@ def build(batches: Batches) -> pd.DataFrame:
     return frame
 
 
-class _Codes(dict[str, int]):
+class _Codes(dict[Any, int]):
     """A number for every different text, in order of appearance."""
 
-    def __missing__(self, text: str) -> int:
+    def __missing__(self, text: str | None) -> int:
         code = self[text] = len(self)
         return code
 
 
 def _expression(name: str) -> str:
+    if name == "labels":
+        return f"json_array({', '.join(_LABELS)})"
     if COLUMNS[name] == "count":
         return f"coalesce({name}, -1)"  # a column of integers alone is read exactly, and faster
     return name.replace("_usd", "_pico")
 
 
-def _collect(batches: Batches) -> tuple[Integers, list[str], dict[str, list[Any]]]:
-    import numpy as np
-
-    codes = _Codes()
-    found = [np.empty(0, np.int64)]
-    pieces: dict[str, list[Any]] = {name: [_typed(COLUMNS[name], ())] for name in _READ}
+def _collect(batches: Batches) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+    """Return the pieces of every column, and for those of words, which are numbers, the words."""
+    codes = {name: _Codes() for name, kind in _READ.items() if kind == "word"}
+    pieces: dict[str, list[Any]] = {name: [_typed(kind, ())] for name, kind in _READ.items()}
+    width = len(_READ)
     for batch in batches:
-        flat, width = list(chain.from_iterable(batch)), 1 + len(_READ)  # a third of the time of zip(*batch)
-        found.append(np.fromiter(map(codes.__getitem__, flat[::width]), np.int64, len(batch)))
-        for place, name in enumerate(_READ, start=1):
-            pieces[name].append(_typed(COLUMNS[name], flat[place::width]))
-    return np.concatenate(found), list(codes), pieces
+        flat = list(chain.from_iterable(batch))  # a third of the time of zip(*batch)
+        for place, (name, kind) in enumerate(_READ.items()):
+            values = flat[place::width]
+            if kind == "word":
+                values = list(map(codes[name].__getitem__, values))
+            pieces[name].append(_typed(kind, values))
+    return pieces, {name: list(found) for name, found in codes.items()}
 
 
 def _typed(kind: str, values: Sequence[Any]) -> Any:
@@ -134,21 +143,16 @@ def _joined(kind: str, pieces: list[Any]) -> Any:
     return whole / PICO_PER_USD if kind == "money" else whole
 
 
-def _labels(codes: Integers, texts: Sequence[str]) -> dict[str, pd.Categorical]:
-    """Return the categorical columns; ``texts[code]`` is the JSON array of a row's labels."""
+def _categorical(codes: Integers, texts: Sequence[str | None]) -> pd.Categorical:
+    """Return the column whose values are ``texts[code]``; its categories are sorted."""
     import numpy as np
     import pandas as pd
 
-    rows = list(map(json.loads, texts))
-    columns = {}
-    for place, name in enumerate(_LABELS):
-        values = [row[place] for row in rows]
-        categories = sorted({value for value in values if value is not None})
-        number = {value: code for code, value in enumerate(categories)} | {None: -1}
-        small = np.min_scalar_type(-len(categories) - 1)
-        numbers = np.fromiter(map(number.__getitem__, values), small, len(values))
-        columns[name] = pd.Categorical.from_codes(numbers[codes], pd.Index(categories, dtype="str"))
-    return columns
+    categories = sorted({text for text in texts if text is not None})
+    number: dict[str | None, int] = {text: code for code, text in enumerate(categories)} | {None: -1}
+    small = np.min_scalar_type(-len(categories) - 1)
+    numbers = np.fromiter(map(number.__getitem__, texts), small, len(texts))
+    return pd.Categorical.from_codes(numbers[codes], pd.Index(categories, dtype="str"))
 
 
 def _complete(columns: dict[str, Any]) -> None:

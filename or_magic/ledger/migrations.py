@@ -39,18 +39,28 @@ STEPS: tuple[tuple[str, ...], ...] = (
 )
 
 
+def check_version(connection: sqlite3.Connection, path: str) -> int:
+    """Return how many steps the file has seen.
+
+    Raises:
+        LedgerError: a newer or_magic wrote this file.
+    """
+    seen = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if seen > len(STEPS):
+        raise LedgerError(
+            f"{path} was written by a newer or_magic (step {seen}, this one knows {len(STEPS)}). "
+            "Nothing was changed. Upgrade or_magic, or set OR_MAGIC_HOME to another folder."
+        )
+    return seen
+
+
 def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring the table up to date; the caller holds the write lock (``BEGIN IMMEDIATE``).
 
     Raises:
         LedgerError: a newer or_magic wrote this file.
     """
-    seen = connection.execute("PRAGMA user_version").fetchone()[0]
-    if seen > len(STEPS):
-        raise LedgerError(
-            f"{path} was written by a newer or_magic (step {seen}, this one knows {len(STEPS)}). "
-            "Nothing was changed. Upgrade or_magic, or set OR_MAGIC_HOME to another folder."
-        )
+    seen = check_version(connection, path)
     for step in STEPS[seen:]:
         for statement in step:
             connection.execute(statement)

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 from ..errors import LedgerError
 from ..values import Row
 from .files import make_private_file, make_private_folder, on_network
-from .migrations import migrate
+from .forks import gate
+from .migrations import check_version, migrate
 from .record import COLUMNS, from_record, to_record
 
 _T = TypeVar("_T")
@@ -73,7 +74,7 @@ class SqliteStore:
 
     def rows(self, where: str = "1", values: Sequence[Any] = ()) -> list[Row]:
         """Return rows that match a condition of ours, oldest first."""
-        with self._read() as connection:
+        with self._read() as connection, gate.inside():
             found = connection.execute(f"SELECT {_NAMES} FROM calls WHERE {where} ORDER BY id", values)
             return [from_record(record) for record in found]
 
@@ -82,20 +83,25 @@ class SqliteStore:
     ) -> Iterator[list[tuple[Any, ...]]]:
         """Yield batches of records with these columns, oldest first."""
         with self._read() as connection:
-            found = connection.execute(f"SELECT {', '.join(columns)} FROM calls WHERE {where} ORDER BY id", values)
-            while batch := found.fetchmany(size):
+            with gate.inside():
+                found = connection.execute(f"SELECT {', '.join(columns)} FROM calls WHERE {where} ORDER BY id", values)
+                batch = found.fetchmany(size)
+            while batch:
                 yield batch
+                with gate.inside():
+                    batch = found.fetchmany(size)
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             if self._writer is not None and self._writer[0] == os.getpid():
-                self._writer[1].close()
+                with gate.inside():
+                    self._writer[1].close()
             self._writer = None
 
     @contextlib.contextmanager
     def _write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._told():
+        with self._lock, self._told(), gate.inside():
             connection = self._connection()
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
@@ -111,9 +117,14 @@ class SqliteStore:
     def _read(self) -> Iterator[sqlite3.Connection]:
         # A connection of its own: a long read must not hold up the calls that are being written.
         with self._told():
-            self._connection()
-            with contextlib.closing(sqlite3.connect(self.path, timeout=self._patience_s)) as connection:
+            with gate.inside():
+                self._connection()
+                connection = sqlite3.connect(self.path, timeout=self._patience_s)
+            try:
                 yield connection
+            finally:
+                with gate.inside():
+                    connection.close()
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -137,6 +148,7 @@ class SqliteStore:
         make_private_file(self.path)
         connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
+            self._patiently(lambda: check_version(connection, str(self.path)))
             mode = "DELETE" if on_network(self.path.parent) else "WAL"
             self._patiently(lambda: _set_journal(connection, mode))
             self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))

@@ -65,6 +65,7 @@ def test_the_dtypes_do_not_depend_on_the_rows(tmp_path: Path, count: int) -> Non
     kinds = {
         "time": "datetime64[us, UTC]",
         "label": "category",
+        "word": "category",
         "id": "string",
         "number": "int64",
         "count": "Int64",

@@ -1,0 +1,87 @@
+"""Answers of one chunk: what a call costs besides its answer, in CPU and until the first text.
+
+or_magic writes the row of each call durably, before it is sent and after it has ended; nobody else writes anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import peers
+from _common import Contender, Sample, Target, alternate, ask_client, environment, gateway, home, middle, show, write
+from bench_stream import contenders, label
+
+_COMMITS = 50
+
+
+def commit_s(folder: Path) -> float:
+    """Return what one durable commit takes on the disk where the books are kept: two of them are in every call."""
+    with sqlite3.connect(folder / "commit.sqlite", isolation_level=None) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("CREATE TABLE IF NOT EXISTS calls (id INTEGER PRIMARY KEY, text TEXT)")
+        taken = []
+        for _ in range(_COMMITS):
+            started = time.perf_counter()
+            connection.execute("INSERT INTO calls (text) VALUES (?)", ("x" * 300,))
+            taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
+
+
+def main() -> int:
+    """Measure everybody in turns; print the table and write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    peers.add_option(parser)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--calls", type=int, default=200)
+    arguments = parser.parse_args()
+    able, missing = contenders(arguments.envs)
+    with home() as folder:
+        env = environment(folder)
+        with gateway(env) as url:
+
+            def measure(each: Contender) -> Sample:
+                told = ask_client(each, env, url, "small", arguments.calls)
+                return told | {"commit_s": commit_s(folder)}
+
+            samples = alternate(able, arguments.rounds, measure)
+    report(able, samples)
+    for peer in missing:
+        print(f"{peer.name} is missing: {peer.why}")
+    return 0
+
+
+def report(able: list[Contender], samples: dict[str, list[Sample]]) -> None:
+    """Print and write the figures."""
+    rows = [
+        {
+            "one-chunk answers": label(each),
+            "CPU µs a call": middle(samples[each.name], "cpu_s") * 1e6,
+            "first text, µs": middle(samples[each.name], "first_s") * 1e6,
+            "whole call, µs": middle(samples[each.name], "whole_s") * 1e6,
+            "new connections in 100 calls": round(middle(samples[each.name], "connections")),
+        }
+        for each in able
+        if each.name in samples
+    ]
+    rows.sort(key=lambda row: float(row["CPU µs a call"]))  # type: ignore[arg-type]  # a number by construction
+    stream, ask, peer = (samples[name] for name in ("or_magic_stream", "or_magic_ask", "openai_sync"))
+    targets = [
+        Target("first Piece, × openai's first text", middle(stream, "first_s") / middle(peer, "first_s"), 0.8),
+        Target("whole ask with its row, × openai, by CPU", middle(ask, "cpu_s") / middle(peer, "cpu_s"), 1.5),
+        Target("whole ask with its row, × openai, by time", middle(ask, "whole_s") / middle(peer, "whole_s"), 1.5),
+        Target("new connections in 100 calls", middle(ask, "connections"), 0),
+    ]
+    show("Small calls", rows, targets)
+    commits = [sample["commit_s"] for taken in samples.values() for sample in taken]
+    print(f"\nOne durable commit on this disk took {statistics.median(commits) * 1e6:,.0f} µs; a call has two.")
+    write("small_calls", rows, targets, samples)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
