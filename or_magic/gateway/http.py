@@ -11,7 +11,7 @@ import threading
 import unicodedata
 import weakref
 from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -149,13 +149,13 @@ class Gateway:
         with ExitStack() as stack:
             try:
                 with deadlines:
-                    response = stack.enter_context(self._post(request))
+                    response = stack.enter_context(closing(self._post(request)))
             except (openai.APIError, httpx2.HTTPError) as error:
                 fault, sent = self._fault(error, deadlines)
                 return failed(fault, sent=sent)
             except (TypeError, ValueError) as error:  # the client could not even write it down
                 return failed(unsendable(error), sent=False)
-            body = Body(response.http_response, deadlines, self._hidden, theirs=self._theirs is not None)
+            body = Body(response, deadlines, self._hidden, theirs=self._theirs is not None)
             generation_id = response.headers.get("x-generation-id")
             if "text/event-stream" in response.headers.get("content-type", ""):
                 closed = yield from decode(body.payloads(), generation_id)
@@ -167,16 +167,24 @@ class Gateway:
                     closed = replace(closed, status="partial")  # half an answer is no answer of another kind
             return broken(closed, body.fault, began=deadlines.data_came) if body.fault else closed
 
-    def _post(self, request: Request) -> Any:
-        # The body goes in whole as extra_body: the client's own transformation of it costs more than sending it.
-        return self._client().chat.completions.with_streaming_response.create(
-            model=request.model,
-            messages=[],
-            stream=request.stream,
-            extra_body=encode(request),
-            extra_headers=self._attribution.headers(),
-            timeout=self._timeout(request.timeouts),
+    def _post(self, request: Request) -> httpx2.Response:
+        """Return the response, its body unread.
+
+        ``post`` is the client's way to endpoints that it does not know: it neither checks nor copies a body that is
+        ours already. Its Stream is never iterated; only the response under it is.
+        """
+        import openai
+
+        options: Any = {"headers": self._attribution.headers(), "timeout": self._timeout(request.timeouts)}
+        stream = self._client().post(
+            "/chat/completions",
+            cast_to=object,
+            body=encode(request),
+            options=options,
+            stream=True,
+            stream_cls=openai.Stream[object],
         )
+        return stream.response
 
     def _timeout(self, timeouts: Timeouts) -> Any:
         import httpx2

@@ -16,8 +16,9 @@ import httpx2
 from ..secrets import Secret
 from .deadlines import LimitedBackend
 
-# The client's own additions: who uses which machine is nobody's business, nor is another service's account.
-_NOT_OURS = ("x-stainless-", "openai-")
+# The client's own additions: who uses which machine is nobody's business, nor is another service's account, and its
+# placeholder is no key.
+_NOT_OURS = (b"x-stainless-", b"openai-", b"authorization")
 _UNSENT = (httpcore2.ConnectError, httpcore2.LocalProtocolError, httpcore2.ProxyError, httpcore2.PoolTimeout)
 _FAILURES = (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError)
 
@@ -62,11 +63,7 @@ class Transport(httpx2.BaseTransport):
         self._pool.close()
 
     def _headers(self, request: httpx2.Request) -> list[tuple[bytes, bytes]]:
-        headers = [
-            (name, value)
-            for name, value in request.headers.raw
-            if not name.lower().startswith((*[prefix.encode() for prefix in _NOT_OURS], b"authorization"))
-        ]
+        headers = [(name, value) for name, value in request.headers.raw if not name.lower().startswith(_NOT_OURS)]
         key = self._key()
         if key is not None and request.url.netloc == self._host:
             headers.append((b"Authorization", b"Bearer " + key.reveal().encode("utf-8", "replace")))

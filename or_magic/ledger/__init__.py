@@ -44,22 +44,22 @@ class Ledger:
 
     def open(self, row: Row) -> None:
         """Write the row of a request that is about to be sent; its ``bound_usd`` is the reservation."""
-        self._write(lambda: self._store.insert(row), {"op": "open", "row": to_json(row)})
+        self._write(lambda: self._store.insert(row), lambda: {"op": "open", "row": to_json(row)})
 
     def note_generation(self, row: Row, generation_id: str) -> None:
         """Keep the generation id as soon as it is known: with it the cost can be asked for, even after a crash."""
         self._write(
             lambda: self._store.note_generation(row.row_id, generation_id),
-            {"op": "note", "row_id": row.row_id, "generation_id": generation_id},
+            lambda: {"op": "note", "row_id": row.row_id, "generation_id": generation_id},
         )
 
     def settle(self, row: Row) -> None:
         """Write the outcome of an attempt."""
-        self._write(lambda: self._store.settle([row]), {"op": "settle", "row": to_json(row)})
+        self._write(lambda: self._store.settle([row]), lambda: {"op": "settle", "row": to_json(row)})
 
     def discard(self, row: Row) -> None:
         """Remove the row of a request that never left this side."""
-        self._write(lambda: self._store.discard(row.row_id), {"op": "discard", "row_id": row.row_id})
+        self._write(lambda: self._store.discard(row.row_id), lambda: {"op": "discard", "row_id": row.row_id})
 
     def pending(self, gateway: str, since: datetime = _EVER) -> list[Row]:
         """Return settled rows of ``gateway`` whose cost is not known and can be asked for.
@@ -95,12 +95,12 @@ class Ledger:
         """Close the file; what waits in the spool waits for the next session."""
         self._store.close()
 
-    def _write(self, action: Callable[[], None], entry: Entry) -> None:
+    def _write(self, action: Callable[[], None], entry: Callable[[], Entry]) -> None:
         try:
             self._drain()
             action()
         except LedgerError as error:
-            place = self._spool.append(entry)
+            place = self._spool.append(entry())
             self._looked = False
             with self._lock:
                 first, self._warned = not self._warned, True

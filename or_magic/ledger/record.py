@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +15,10 @@ _MICROSECOND = timedelta(microseconds=1)
 _MONEY = ("cost_usd", "upstream_usd", "saved_usd", "bound_usd")
 FIELDS = tuple(f.name for f in fields(Row))
 
+_values = operator.attrgetter(*FIELDS)
+_STARTED, _COST = FIELDS.index("started_at"), FIELDS.index("cost_usd")
+_PICO = tuple(FIELDS.index(name) for name in _MONEY if name != "cost_usd")
+
 # Columns of the table, in the order of ``to_record``.
 COLUMNS = (*("cost_text" if n == "cost_usd" else n.replace("_usd", "_pico") for n in FIELDS), "cost_pico")
 
@@ -25,15 +30,12 @@ def microseconds(moment: datetime) -> int:
 
 def to_record(row: Row) -> tuple[Any, ...]:
     """Return the values of ``COLUMNS``."""
-    record: list[Any] = [getattr(row, name) for name in FIELDS]
-    for place, name in enumerate(FIELDS):
-        value = record[place]
-        if name == "started_at":
-            record[place] = microseconds(value)
-        elif name == "cost_usd":
-            record[place] = None if value is None else str(value)
-        elif name in _MONEY and value is not None:
-            record[place] = to_pico(value)
+    record = list(_values(row))
+    record[_STARTED] = microseconds(row.started_at)
+    for place in _PICO:
+        if record[place] is not None:
+            record[place] = to_pico(record[place])
+    record[_COST] = None if row.cost_usd is None else str(row.cost_usd)
     return (*record, None if row.cost_usd is None else to_pico(row.cost_usd))
 
 

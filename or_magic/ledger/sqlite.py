@@ -49,6 +49,7 @@ class SqliteStore:
         self._patience_s = patience_s
         self._lock = threading.RLock()
         self._writer: tuple[int, sqlite3.Connection] | None = None
+        self._durable: bool | None = None  # what the writer is set to
 
     def insert(self, row: Row) -> None:
         """Add an open row; on disk when this returns."""
@@ -103,7 +104,9 @@ class SqliteStore:
     def _write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
         with self._lock, self._told(), gate.inside():
             connection = self._connection()
-            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            if durable is not self._durable:
+                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self._durable = durable
             self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
             try:
                 yield connection
@@ -140,7 +143,7 @@ class SqliteStore:
     def _connection(self) -> sqlite3.Connection:
         with self._lock:
             if self._writer is None or self._writer[0] != os.getpid():  # SQLite must not be carried over a fork
-                self._writer = (os.getpid(), self._connect())
+                self._writer, self._durable = (os.getpid(), self._connect()), None
             return self._writer[1]
 
     def _connect(self) -> sqlite3.Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import os
 import socket
@@ -176,6 +177,7 @@ def _open_row(request: Request, desk: Desk) -> Row:
     )
 
 
+@functools.cache
 def _user() -> str | None:
     try:
         return getpass.getuser()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections.abc import Callable
@@ -106,4 +107,10 @@ class Face:
                 session.engine.close_streams()
 
     def _warm(self) -> None:
-        self.session().engine.warm()
+        from ..errors import OrMagicError
+        from . import cell, line  # noqa: F401 - what the first cell would import
+
+        with contextlib.suppress(OrMagicError):  # the first cell will say what is wrong, where somebody reads it
+            session = self.session()
+            session.engine.warm()
+            session.tracker.total()

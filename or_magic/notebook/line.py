@@ -76,6 +76,15 @@ def plot(face: Face, rest: str) -> None:
     face.session().tracker.plot(by=told.by, all=told.all, since=told.since)
 
 
+def reconcile(face: Face, rest: str) -> None:  # noqa: ARG001 - every command takes the rest of the line
+    """Ask the gateway what calls cost whose cost is not known, and say how many are left."""
+    _, unknown = face.session().reconcile()
+    if unknown:
+        _say(f"{unknown} calls have a cost that the gateway does not tell (yet).")
+    else:
+        _say("What can be asked for is known: every call that the gateway has a record of has its cost.")
+
+
 def show_help(_face: Face, _rest: str) -> None:
     """Print the options and the commands."""
     commands = "\n".join([f"  %or {command.usage:<44} {command.does}" for command in COMMANDS.values()])
@@ -97,6 +106,7 @@ COMMANDS: dict[str, Command] = {
     "use": Command(use, "use ID|offline", "the model for what follows, or the simulator"),
     "spend": Command(spend, "spend [--by COLUMN] [--since 7d] [--all]", "what was spent, in all and by COLUMN"),
     "plot": Command(plot, "plot [--by COLUMN] [--since 7d] [--all]", "the spend over time, or bars by COLUMN"),
+    "reconcile": Command(reconcile, "reconcile", "ask what broken calls cost"),
     "help": Command(show_help, "help", "this text"),
 }
 

@@ -106,8 +106,7 @@ class Simulator:
 
     def close(self) -> None:
         """End the process."""
-        self.process.send_signal(signal.SIGCONT)
-        self.process.terminate()
+        self.process.kill()  # also if a test has stopped it
         self.process.wait(10)
         assert self.process.stdout is not None
         self.process.stdout.close()
