@@ -22,6 +22,7 @@ _UNBOUNDED = (
 _ROUTED = (":nitro", ":online", ":exacto", ":floor")
 # Some providers put a prompt of their own before ours: 670 tokens were seen in a recorded answer.
 _HIDDEN_TOKENS = 1000
+_MOST_USD = Decimal(10) ** 6  # a dearer answer is a broken price
 _TOKENS_PER_MESSAGE = 8  # role marks and separators of every template we know are fewer
 
 
@@ -78,7 +79,8 @@ def bound_usd(prices: Prices, request: Request, max_completion_tokens: int | Non
     prompt_usd = max(price for name, price in usd.items() if name == "prompt" or "cache_write" in name)
     completion_usd = max(usd["completion"], usd.get("internal_reasoning", usd["completion"]))
     with localcontext(EXACT):
-        return prompt_usd * tokens + completion_usd * limit + usd.get("request", Decimal(0))
+        bound = prompt_usd * tokens + completion_usd * limit + usd.get("request", Decimal(0))
+    return bound if bound < _MOST_USD else None
 
 
 def _size_bytes(part: Part) -> int | None:

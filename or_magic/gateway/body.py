@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import CallError
@@ -26,8 +23,7 @@ _MAX_WHOLE_BYTES = 256 * 2**20
 class Body:
     """A response's body read under deadlines; what breaks it is kept in ``fault``, so that decoding can conclude."""
 
-    def __init__(self, response: httpx2.Response, deadlines: Deadlines, key: Secret | None, *, theirs: bool) -> None:
-        self._theirs = theirs  # a client brought along does not know our limits while it reads
+    def __init__(self, response: httpx2.Response, deadlines: Deadlines, key: Secret | None) -> None:
         self._response = response
         self._deadlines = deadlines
         self._key = key.reveal().encode() if key else b""
@@ -51,22 +47,9 @@ class Body:
         if self.fault is not None:
             return
         self._deadlines.drain(_DRAIN_S)
-        timer = self._timer() if self._theirs else None
         for _ in self._chunks:
             continue
-        if timer is not None:
-            timer.cancel()
         self.fault = None
-
-    def _timer(self) -> threading.Timer | None:
-        """Return a running timer that does for a client brought along what Deadlines do for ours."""
-        stream = self._response.extensions.get("network_stream")
-        if stream is None:
-            return None
-        timer = threading.Timer(_DRAIN_S, _shut, (stream.get_extra_info("socket"),))
-        timer.daemon = True
-        timer.start()
-        return timer
 
     def whole(self) -> bytes:
         """Return the whole body, up to a cap."""
@@ -92,12 +75,4 @@ class Body:
                 return
             if chunk is None:
                 return
-            if self._theirs and self._deadlines.passed():
-                self.fault = network_fault(self._deadlines)
-                return
             yield chunk
-
-
-def _shut(sock: socket.socket) -> None:
-    with suppress(OSError):  # it may have been closed in this very moment
-        sock.shutdown(socket.SHUT_RDWR)

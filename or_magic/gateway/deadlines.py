@@ -10,7 +10,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import httpcore2
@@ -72,11 +72,19 @@ class Deadlines:
         return phase if left_s <= 0.005 else None
 
     def stop(self) -> None:
-        """End the attempt now: shutting the socket down wakes a read that waits in another thread."""
+        """End the attempt now."""
         self.stopped = True
+        self.shut()
+
+    def shut(self) -> None:
+        """Wake a read that waits in another thread, for ever."""
         if (sock := self._socket) is not None:
             with contextlib.suppress(OSError):  # it may have been closed in this very moment
                 sock.shutdown(socket.SHUT_RDWR)
+
+    def use(self, sock: socket.socket) -> None:
+        """Name the socket that carries the attempt."""
+        self._socket = sock
 
     def before_read(self, sock: socket.socket) -> float:
         """Return how long a read may wait.
@@ -84,7 +92,7 @@ class Deadlines:
         Raises:
             httpcore2.ReadTimeout: a limit has passed, or the attempt was stopped.
         """
-        self._socket = sock
+        self.use(sock)
         left_s, phase = self.left()
         if self.stopped or left_s <= 0:
             raise httpcore2.ReadTimeout("stopped" if self.stopped else phase)
@@ -117,6 +125,33 @@ class Brake:
         """Forget the attempt: it has ended."""
         with self._lock:
             self._running = None
+
+
+_LOOK_S = 0.05  # how often a watchdog looks whether its limits have moved
+
+
+@contextlib.contextmanager
+def watchdog(deadlines: Deadlines, sock: socket.socket | None) -> Iterator[None]:
+    """Do for a socket of another client what the streams of ours do by themselves: shut it when a limit passes."""
+    if sock is None:  # a client without sockets, as in a test
+        yield
+        return
+    done = threading.Event()
+    deadlines.use(sock)
+
+    def watch() -> None:
+        while not done.wait(min(_LOOK_S, max(0.001, deadlines.left()[0]))):
+            if deadlines.left()[0] <= 0:
+                deadlines.shut()
+                return
+
+    thread = threading.Thread(target=watch, name="or_magic watchdog", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 class _LimitedStream(httpcore2.NetworkStream):

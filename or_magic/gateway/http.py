@@ -7,6 +7,7 @@ connection is used again, and closed in our own ``finally``, so that an interrup
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import unicodedata
 import weakref
@@ -146,6 +147,8 @@ class Gateway:
         import httpx2
         import openai
 
+        from .deadlines import watchdog
+
         with ExitStack() as stack:
             try:
                 with deadlines:
@@ -155,7 +158,9 @@ class Gateway:
                 return failed(fault, sent=sent)
             except (TypeError, ValueError) as error:  # the client could not even write it down
                 return failed(unsendable(error), sent=False)
-            body = Body(response, deadlines, self._hidden, theirs=self._theirs is not None)
+            if self._theirs is not None:
+                stack.enter_context(watchdog(deadlines, _socket_of(response)))
+            body = Body(response, deadlines, self._hidden)
             generation_id = response.headers.get("x-generation-id")
             if "text/event-stream" in response.headers.get("content-type", ""):
                 closed = yield from decode(body.payloads(), generation_id)
@@ -229,10 +234,17 @@ class Gateway:
             return fault_of_response(response.status_code, response.headers, body, self._now()), True
         cause = error.__cause__
         if isinstance(cause, httpx2.ConnectTimeout):
-            return timed_out("connect", self._connect_s), False
+            if (phase := deadlines.passed()) is not None:
+                return timed_out(phase, None, sent=False), False
+            return timed_out("connect", self._connect_s, sent=False), False
         if isinstance(cause, httpx2.ConnectError):
             return unreachable(self.base_url, str(cause)), False
         return network_fault(deadlines), True
+
+
+def _socket_of(response: httpx2.Response) -> socket.socket | None:
+    stream = response.extensions.get("network_stream")
+    return None if stream is None else stream.get_extra_info("socket")
 
 
 def _ascii(text: str) -> str:

@@ -53,12 +53,12 @@ def unsendable(error: Exception) -> ConnectionFailedError:
     return fault
 
 
-def timed_out(phase: str, limit_s: float | None) -> CallTimeoutError:
+def timed_out(phase: str, limit_s: float | None, *, sent: bool = True) -> CallTimeoutError:
     """Return the exception for a limit."""
     limit = f" of {limit_s:g} s" if limit_s else ""
     fault = CallTimeoutError(f"The {phase} limit{limit} has passed.", "Run it again, or raise the limit.")
     fault.phase = phase
-    if phase == "connect":
+    if not sent:
         fault.billed = "Nothing was sent."
     return fault
 

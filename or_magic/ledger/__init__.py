@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -15,6 +17,7 @@ from .record import from_json, microseconds, to_json
 from .spool import Entry, Spool
 from .sqlite import SqliteStore
 
+_PAUSE_S = 5.0  # before a ledger that failed is tried again
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -29,10 +32,18 @@ def _warn(text: str) -> None:
 class Ledger:
     """A store that may fail and a spool that takes over; writing here never breaks a call."""
 
-    def __init__(self, store: SqliteStore, *, warn: Callable[[str], None] = _warn) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        *,
+        warn: Callable[[str], None] = _warn,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._spool = Spool(store.path)
         self._warn = warn
+        self._clock = clock
+        self._try_again_at = float("-inf")
         self._lock = threading.Lock()
         self._warned = False
         self._looked = False
@@ -92,16 +103,22 @@ class Ledger:
         yield from self._store.batches(columns, where, values)
 
     def close(self) -> None:
-        """Close the file; what waits in the spool waits for the next session."""
+        """Close the file; what still waits in the spool then waits for the next session."""
+        with contextlib.suppress(LedgerError):  # it has warned; the entries stay where they are
+            self._drain()
         self._store.close()
 
     def _write(self, action: Callable[[], None], entry: Callable[[], Entry]) -> None:
+        if self._clock() < self._try_again_at:  # one call waits for a ledger that is stuck, not every one
+            self._spool.append(entry())
+            return
         try:
             self._drain()
             action()
         except LedgerError as error:
             place = self._spool.append(entry())
             self._looked = False
+            self._try_again_at = self._clock() + _PAUSE_S
             with self._lock:
                 first, self._warned = not self._warned, True
             if first:
@@ -121,6 +138,10 @@ class Ledger:
             try:
                 self._replay_one(entry)
             except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
+                strange.append(entry)
+            except LedgerError as error:
+                if not isinstance(error.__cause__, (ValueError, OverflowError)):
+                    raise
                 strange.append(entry)
         return strange
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +37,7 @@ class Spool:
 
     def append(self, entry: Entry) -> str:
         """Keep ``entry`` and return where: a path, or "memory" where no disk takes it."""
-        line = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
+        line = json.dumps(entry).encode() + b"\n"
         with self._lock:
             for place in self.places:
                 with contextlib.suppress(OSError, LedgerError):
@@ -64,7 +65,7 @@ class Spool:
 
 
 def _drain_file(place: Path, write: Callable[[Sequence[Entry]], Sequence[Entry]]) -> None:
-    if not place.is_file():
+    if not _is_ours(place):
         return
     with _locked(place, "rb", missing_ok=True) as file:
         if file is None:
@@ -78,6 +79,8 @@ def _drain_file(place: Path, write: Callable[[Sequence[Entry]], Sequence[Entry]]
 def _append(place: Path, line: bytes) -> None:
     make_private_folder(place.parent)
     make_private_file(place)
+    if not _is_ours(place):
+        raise PermissionError(f"{place} belongs to somebody else")
     with _locked(place, "r+b") as file:
         size = file.seek(0, os.SEEK_END)
         if size:
@@ -87,6 +90,16 @@ def _append(place: Path, line: bytes) -> None:
         file.write(line)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _is_ours(place: Path) -> bool:
+    """Whether it is a plain file of this user, in a folder of this user: others could write rows of their own."""
+    try:
+        file, folder = os.lstat(place), os.lstat(place.parent)
+    except OSError:
+        return False
+    mine = os.geteuid() if hasattr(os, "geteuid") else file.st_uid
+    return stat.S_ISREG(file.st_mode) and stat.S_ISDIR(folder.st_mode) and {file.st_uid, folder.st_uid} == {mine}
 
 
 @contextlib.contextmanager

@@ -40,7 +40,7 @@ def main(line: list[str] | None = None) -> int:
         return 1
     with server:
         print(f"OpenRouter simulator (no model answers here): {server.url}", flush=True)
-        while not stop.wait(3600):
+        while not stop.wait(0.5):  # a signal may have been taken by another thread
             continue
     return 0
 
