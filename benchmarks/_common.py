@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 RESULTS = HERE / "results"
-_LIMIT_S = 600.0
+_LIMIT_S = 180.0
 
 Sample = dict[str, float]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from .addresses import is_loopback
 from .errors import OptionError, SettingsError
 from .secrets import KEY_NAME, Key, find_key
 from .values import Timeouts
@@ -123,13 +123,6 @@ def _parse_dotenv(path: Path) -> Mapping[str, str]:
         raise SettingsError(f"{path} cannot be read: {error}. Nothing was sent. Save it as UTF-8.") from None
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _first(
     name: str,
     spellings: tuple[str, ...],
@@ -176,7 +169,7 @@ def _check_url(settings: Settings) -> None:
             f"The base URL {settings.base_url!r} is no http(s) address. Nothing was sent. "
             f"Use {OPENROUTER}, the address of another server, or the word offline."
         )
-    if settings.key and address.scheme == "http" and not _is_loopback(address.hostname):
+    if settings.key and address.scheme == "http" and not is_loopback(address.hostname):
         raise SettingsError(
             f"The key would travel unencrypted to {address.hostname}. Nothing was sent. Use https for this base URL."
         )

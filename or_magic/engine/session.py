@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..offline import Server
 
 _ASKED_FOR = timedelta(days=1)  # older costs are asked for only when somebody wants it
+_CLOSING_S = 5.0
 _KEPT_ROWS = 1024  # of calls whose stream nobody read to its end
 
 
@@ -144,10 +145,11 @@ class Engine:
     def close(self) -> None:
         """Close calls, connections, threads, files and the simulator."""
         self.close_streams()
-        if self._chores is not None:
-            self._chores.join()
-        self.reconciler.close()
+        self.reconciler.stop()
         self.gateway.close()
+        self.reconciler.wait(_CLOSING_S)
+        if self._chores is not None:
+            self._chores.join(_CLOSING_S)
         self.ledger.close()
         if self._server is not None:
             self._server.close()

@@ -74,5 +74,7 @@ class Body:
                 self.fault = network_fault(self._deadlines)
                 return
             if chunk is None:
+                if self._deadlines.stopped or self._deadlines.passed():  # our own shutdown can look like a clean end
+                    self.fault = network_fault(self._deadlines)
                 return
             yield chunk

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CallError, OrMagicError
+from ..errors import OrMagicError
 from ..events import Closed, Event
 from ..protocol.decode import decode, decode_whole, parse_json
 from ..protocol.encode import encode
@@ -121,7 +121,7 @@ class Gateway:
                 response = self._client().get(path, cast_to=httpx2.Response, options=options)
             return parse_json(response.content)
         except (openai.APIError, httpx2.HTTPError) as error:
-            raise self._fault(error, deadlines)[0] from None
+            raise self._ended(error, deadlines).error or not_the_protocol("no answer") from None
         except ValueError:
             raise not_the_protocol(f"{self.base_url}{path} did not answer with JSON") from None
         finally:
@@ -154,15 +154,15 @@ class Gateway:
                 with deadlines:
                     response = stack.enter_context(closing(self._post(request)))
             except (openai.APIError, httpx2.HTTPError) as error:
-                fault, sent = self._fault(error, deadlines)
-                return failed(fault, sent=sent)
+                return self._ended(error, deadlines)
             except (TypeError, ValueError) as error:  # the client could not even write it down
                 return failed(unsendable(error), sent=False)
             if self._theirs is not None:
                 stack.enter_context(watchdog(deadlines, _socket_of(response)))
             body = Body(response, deadlines, self._hidden)
-            generation_id = response.headers.get("x-generation-id")
-            if "text/event-stream" in response.headers.get("content-type", ""):
+            headers = self._headers(response)
+            generation_id = headers.get("x-generation-id")
+            if "text/event-stream" in headers.get("content-type", ""):
                 closed = yield from decode(body.payloads(), generation_id)
                 body.drain()
             else:
@@ -194,9 +194,8 @@ class Gateway:
     def _timeout(self, timeouts: Timeouts) -> Any:
         import httpx2
 
-        # Ours obeys Deadlines; a client brought along has only its own per-read limit.
-        longest_s = max(timeouts.first_token_s, timeouts.idle_s)
-        return httpx2.Timeout(min(longest_s, timeouts.total_s), connect=timeouts.connect_s)
+        # Ours obeys Deadlines; a client brought along has one limit for every read, the wait for headers included.
+        return httpx2.Timeout(min(timeouts.first_token_s, timeouts.total_s), connect=timeouts.connect_s)
 
     def _client(self) -> openai.OpenAI:
         if self._theirs is not None:
@@ -223,23 +222,31 @@ class Gateway:
             default_headers={"User-Agent": "or_magic"},
         )
 
-    def _fault(self, error: openai.APIError | httpx2.HTTPError, deadlines: Deadlines) -> tuple[CallError, bool]:
-        """Return the exception for what the client raised, and whether the request may have been sent."""
+    def _ended(self, error: openai.APIError | httpx2.HTTPError, deadlines: Deadlines) -> Closed:
+        """Return the end of an attempt for what the client raised."""
         import httpx2
         import openai
 
         if isinstance(error, openai.APIStatusError):
-            response = error.response
-            body = self._hidden.redact(response.content) if self._hidden else response.content
-            return fault_of_response(response.status_code, response.headers, body, self._now()), True
+            headers = self._headers(error.response)
+            body = self._hidden.redact(error.response.content) if self._hidden else error.response.content
+            fault = fault_of_response(error.status_code, headers, body, self._now())
+            return replace(failed(fault, sent=True), generation_id=headers.get("x-generation-id"))
         cause = error.__cause__
         if isinstance(cause, httpx2.ConnectTimeout):
-            if (phase := deadlines.passed()) is not None:
-                return timed_out(phase, None, sent=False), False
-            return timed_out("connect", self._connect_s, sent=False), False
+            phase = deadlines.passed()
+            return failed(timed_out(phase or "connect", None if phase else self._connect_s, sent=False), sent=False)
         if isinstance(cause, httpx2.ConnectError):
-            return unreachable(self.base_url, str(cause)), False
-        return network_fault(deadlines), True
+            return failed(unreachable(self.base_url, str(cause)), sent=False)
+        return failed(network_fault(deadlines), sent=True)
+
+    def _headers(self, response: httpx2.Response) -> dict[str, str]:
+        """Return the headers of an answer; a gateway may echo the key in them, too."""
+        hidden = self._hidden
+        return {
+            name.lower(): hidden.redact(value.encode()).decode() if hidden else value
+            for name, value in response.headers.items()
+        }
 
 
 def _socket_of(response: httpx2.Response) -> socket.socket | None:

@@ -13,12 +13,16 @@ from urllib.parse import unquote, urlsplit
 import httpcore2
 import httpx2
 
+from ..addresses import is_loopback
 from ..secrets import Secret
 from .deadlines import LimitedBackend
 
-# The client's own additions: who uses which machine is nobody's business, nor is another service's account, and its
-# placeholder is no key.
-_NOT_OURS = (b"x-stainless-", b"openai-", b"authorization")
+# What leaves this side. The client adds more: this machine's system, another service's account, headers from its own
+# environment variables, and a placeholder for the key.
+_OURS = frozenset({
+    b"accept", b"accept-encoding", b"connection", b"content-length", b"content-type", b"host", b"http-referer",
+    b"transfer-encoding", b"user-agent", b"x-openrouter-title",
+})  # fmt: skip
 _UNSENT = (httpcore2.ConnectError, httpcore2.LocalProtocolError, httpcore2.ProxyError, httpcore2.PoolTimeout)
 _FAILURES = (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError)
 
@@ -63,7 +67,7 @@ class Transport(httpx2.BaseTransport):
         self._pool.close()
 
     def _headers(self, request: httpx2.Request) -> list[tuple[bytes, bytes]]:
-        headers = [(name, value) for name, value in request.headers.raw if not name.lower().startswith(_NOT_OURS)]
+        headers = [(name, value) for name, value in request.headers.raw if name.lower() in _OURS]
         key = self._key()
         if key is not None and request.url.netloc == self._host:
             headers.append((b"Authorization", b"Bearer " + key.reveal().encode("utf-8", "replace")))
@@ -100,7 +104,8 @@ def _pool(base_url: str) -> httpcore2.ConnectionPool:
 def _proxy_of(base_url: str) -> httpcore2.Proxy | None:
     """Return the proxy that the environment names for this address."""
     address = urlsplit(base_url)
-    if not address.hostname or urllib.request.proxy_bypass(address.hostname):
+    # What is on this machine is never asked through another one: the simulator must work behind a company's proxy.
+    if not address.hostname or is_loopback(address.hostname) or urllib.request.proxy_bypass(address.hostname):
         return None
     proxies = urllib.request.getproxies()
     found = proxies.get(address.scheme) or proxies.get("all")

@@ -80,7 +80,7 @@ class Ledger:
         """
         self._drain()
         return self._store.rows(
-            "cost_source IN ('unknown', 'estimated') AND status <> 'open' AND generation_id LIKE 'gen-%' "
+            "cost_source IN ('unknown', 'estimated') AND status <> 'open' AND generation_id GLOB 'gen-*' "
             "AND gateway = ? AND started_at >= ?",
             (gateway, microseconds(since)),
         )

@@ -81,13 +81,12 @@ class Reconciler:
         with self._change:
             return self._change.wait_for(lambda: self._thread is None, limit_s)
 
-    def close(self) -> None:
-        """Stop asking; what is still unknown is asked for by the next session."""
+    def stop(self) -> None:
+        """Ask nothing more; what is still unknown is asked for by the next session."""
         with self._change:
             self._closed = True
             self._due.clear()
             self._change.notify_all()
-        self.wait(5.0)
 
     def _schedule(self, row: Row, asked: int) -> None:
         with self._change:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import getpass
 import os
 import socket
 import time
 import uuid
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Protocol
@@ -35,6 +34,13 @@ class Books(Protocol):
         """Forget a request that never left."""
 
 
+def _user() -> str | None:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without a user entry
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """Who keeps the books: the session and gateway a row names, and what money can be said beforehand."""
@@ -43,6 +49,8 @@ class Desk:
     gateway: str
     bound_usd: Callable[[Request], Decimal | None]
     settled: Callable[[Row], None]
+    user: str | None = field(default_factory=_user)
+    host: str = field(default_factory=socket.gethostname)
     clock: Callable[[], float] = time.perf_counter
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -159,7 +167,7 @@ def _open_row(request: Request, desk: Desk) -> Row:
         row_id=uuid.uuid4().hex,
         started_at=desk.now(),
         session=desk.session,
-        user=_user(),
+        user=desk.user,
         notebook=origin.notebook,
         cell_id=origin.cell_id,
         source=origin.source,
@@ -172,14 +180,6 @@ def _open_row(request: Request, desk: Desk) -> Row:
         gateway=desk.gateway,
         model_requested=request.model,
         bound_usd=desk.bound_usd(request),
-        host=socket.gethostname(),
+        host=desk.host,
         pid=os.getpid(),
     )
-
-
-@functools.cache
-def _user() -> str | None:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container without a user entry
-        return None

@@ -1,0 +1,179 @@
+"""Options: a line and its options are the same thing; whatever is wrong is named with the closest right one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from or_magic.api import Session
+from or_magic.errors import OptionError
+from or_magic.options import Options, format_line, from_keywords, help_text, parse_line
+
+from .kit import books
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+OPTIONS = st.builds(
+    Options,
+    model=st.none() | TEXT,
+    system=st.none() | TEXT,
+    temperature=st.none() | st.floats(0, 2),
+    max_tokens=st.none() | st.integers(1, 2**53),
+    params=st.dictionaries(NAMES, JSON, max_size=3),
+    out=st.none() | NAMES.filter(str.isidentifier),
+    tag=st.none() | TEXT,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(OPTIONS)
+@example(Options(model="-m"))
+@example(Options(model="--"))
+@example(Options(model=""))
+@example(Options(tag="--", system="--"))
+@example(Options(system="-1", tag="--max-tokens=5"))
+@example(Options(system="two\nlines 'and' \"quotes\" $x @y #z \\"))
+@example(Options(params={"provider": {"sort": "price", "only": ["a", "b"]}}))
+@example(Options(temperature=1e-7, max_tokens=1))
+@example(Options(tag="--api-key"))
+def test_options_come_back_from_their_line(options: Options) -> None:
+    """Presets, history and the panel keep options as lines."""
+    assert options == parse_line(format_line(options))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=60))
+@example("--max-tokens inf")
+@example("-p a=1 -p a.b=2")
+@example("-p .=1")
+@example("--max-tokens 1e400")
+@example("-t 0x1")
+@example("-")
+@example("---")
+@example("-m")
+def test_any_line_is_options_or_a_named_error(line: str) -> None:
+    """Never somebody else's exception, never an exit of the process."""
+    try:
+        assert isinstance(parse_line(line), Options)
+    except OptionError as error:
+        assert str(error).strip()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("", Options()),
+        ("a/model", Options(model="a/model")),
+        ("a/model:free -t 0.5", Options(model="a/model:free", temperature=0.5)),
+        ("-m a/model", Options(model="a/model")),
+        ("-s 'be brief' --tag x", Options(system="be brief", tag="x")),
+        ("-t -1", Options(temperature=-1.0)),
+        ("--max-tokens 1e3", Options(max_tokens=1000)),
+        ("-p provider.sort=price -p provider.only=[\"a\"]", Options(params={"provider": {"sort": "price", "only": "[a]"}})),
+        ("-p 'provider.only=[\"a\"]'", Options(params={"provider": {"only": ["a"]}})),
+        ("-p seed=7 -p stop=END -p empty=", Options(params={"seed": 7, "stop": "END", "empty": ""})),
+        ("-p x=true -p y=null -p z=1.5", Options(params={"x": True, "y": None, "z": 1.5})),
+        ("-p a=b=c", Options(params={"a": "b=c"})),
+        ("-p a=1 -p a=2", Options(params={"a": 2})),
+    ],
+)  # fmt: skip
+def test_a_line_says_what_it_says(line: str, expected: Options) -> None:
+    """The contract of DESIGN §2."""
+    assert expected == parse_line(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("--max-tokns 5", "--max-tokens"),
+        ("--sytem x", "--system"),
+        ("--temprature=1", "--temperature"),
+        ("--max-tok 5", "--max-tokens"),  # no abbreviations: they change their meaning when options are added
+        ("a/model and more", "'and'"),
+        ("-s 'open", "no partner"),
+        ("-t warm", "'warm' is not a number"),
+        ("--max-tokens 0", "above 0"),
+        ("--max-tokens 1.5", "above 0"),
+        ("--max-tokens inf", "above 0"),
+        ("-o 2x", "'2x'"),
+        ("-p novalue", "K=V"),
+        ("-p =1", "K=V"),
+        ("-p a..b=1", "K=V"),
+        ("-p a=1 -p a.b=2", "a has a value"),
+        ("-s", "argument"),
+    ],
+)
+def test_what_is_wrong_is_named(line: str, named: str) -> None:
+    """And nothing is sent."""
+    with pytest.raises(OptionError, match=r"Nothing was sent\.") as caught:
+        parse_line(line)
+    assert named in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["--api-key x", "--key=x", "--apikey x", "--api_key=x", "m --api-key"])
+def test_a_key_is_never_an_option(line: str) -> None:
+    """IPython keeps every line in its history; the error must not repeat it."""
+    with pytest.raises(OptionError, match="never an option") as caught:
+        parse_line(line.replace("x", "canary"))
+    assert "canary" not in str(caught.value)
+
+
+def test_values_are_resolved_by_whoever_knows_names() -> None:
+    """``$name`` and ``@file`` are the notebook's; an object stays one in a parameter."""
+    known: dict[str, Any] = {"$system": "Be brief.", "$schema": {"type": "object"}, "$n": 7, "$json": '{"a": 1}'}
+    parsed = parse_line("-s $system -p schema=$schema --max-tokens $n -p text=$json", lambda word: known.get(word, word))
+    assert Options(system="Be brief.", params={"schema": {"type": "object"}, "text": '{"a": 1}'}, max_tokens=7) == parsed
+
+
+def test_help_shows_every_option() -> None:
+    """What exists is in the help, what does not exist is not."""
+    told = help_text()
+    for name in ("--model", "--system", "--temperature", "--max-tokens", "--param", "--out", "--tag"):
+        assert name in told
+    assert "--tool" not in told
+
+
+@pytest.mark.parametrize(
+    ("keywords", "named"),
+    [({"modle": "x"}, "model"), ({"max_token": 5}, "max_tokens"), ({"temprature": 1}, "temperature"), ({"out": "x"}, "out"),
+     ({"max_tokens": "5"}, "max_tokens"), ({"max_tokens": True}, "max_tokens"), ({"params": [1]}, "params"),
+     ({"model": 5}, "model"), ({"temperature": "hot"}, "temperature")],
+)  # fmt: skip
+def test_a_wrong_keyword_is_named(keywords: dict[str, Any], named: str) -> None:
+    """As on the line."""
+    with pytest.raises(OptionError, match=named):
+        from_keywords(keywords)
+
+
+def test_none_is_not_said() -> None:
+    """A wrapper may pass its own defaults through."""
+    assert Options() == from_keywords({"model": None, "temperature": None, "params": None} | {"tag": None})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"model": "\ud800"}, {"tag": "\udcff"}, {"system": "\ud800"}, {"params": {"user": "\udcff"}}, {"params": {"x": float("nan")}},
+     {"params": {"x": object()}}, {"params": {"x": {1, 2}}}, {"params": {"model": "other"}}, {"params": {"stream": False}},
+     {"params": {"messages": []}}],
+)  # fmt: skip
+def test_what_cannot_be_sent_is_refused_before_it_is_booked(offline: Session, options: dict[str, Any]) -> None:
+    """No row, no request, a sentence."""
+    with pytest.raises(OptionError, match=r"Nothing was sent\."):
+        offline.ask("Hello", **({"model": "offline/plain"} | options))
+    assert 0 == offline.engine._server.received()
+    assert not offline.engine.ledger.path.exists() or [] == books(offline.engine.ledger.path)
+
+
+def test_a_nested_parameter_reaches_the_body() -> None:
+    """Dotted keys nest; JSON keeps its types."""
+    told = parse_line("-p provider.max_price.prompt=1.5 -p provider.sort=price").params
+    assert {"provider": {"max_price": {"prompt": 1.5}, "sort": "price"}} == json.loads(json.dumps(told))

@@ -1,0 +1,277 @@
+"""Settings: where each may come from, in which order, and what is refused before anything is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from or_magic.api import Session, aask, ask, connect, stream, use
+from or_magic.errors import NoKeyError, OptionError, SettingsError
+from or_magic.settings import DEFAULT_MODEL, NAMES, OPENROUTER, Settings, load_settings
+from or_magic.values import Timeouts
+
+from .kit import ROOT
+
+KEY = {"OPENROUTER_API_KEY": "a-key"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A notebook's folder inside a repository."""
+    (tmp_path / "repository" / ".git").mkdir(parents=True)
+    notebooks = tmp_path / "repository" / "notebooks"
+    notebooks.mkdir()
+    return notebooks
+
+
+def load(folder: Path, environ: dict[str, str] | None = None, **given: Any) -> Settings:
+    return load_settings(given, environ or {}, folder)
+
+
+def test_without_anything_the_defaults_hold(folder: Path) -> None:
+    """And there is no key."""
+    settings = load(folder)
+    assert (OPENROUTER, DEFAULT_MODEL, None, "openrouter") == (
+        settings.base_url, settings.model, settings.key, settings.gateway,
+    )  # fmt: skip
+    assert settings.lacks_key
+
+
+SPELLINGS = [(setting, name) for setting, names in NAMES.items() for name in names]
+
+
+@pytest.mark.parametrize(("setting", "name"), SPELLINGS)
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_every_documented_name_is_read(folder: Path, setting: str, name: str, where: str) -> None:
+    """Other tools' names are accepted too (DESIGN §2)."""
+    value = "https://x.example/v1" if setting == "base_url" else "/some/where" if setting == "home" else "a value"
+    if where == ".env":
+        (folder / ".env").write_text(f"{name}={value}\n")
+    settings = load(folder, {name: value} if where == "environment" else {})
+    assert value == str(getattr(settings, setting))
+    assert (where if where == "environment" else str(folder / ".env")) == settings.sources[setting]
+
+
+def test_the_names_of_the_design_are_known() -> None:
+    """They are the contract: tests elsewhere rely on them."""
+    assert {"OPENROUTER_BASE_URL", "OPENROUTER_DEFAULT_MODEL", "OPENROUTER_APP_URL", "OPENROUTER_HTTP_REFERER",
+            "OPENROUTER_SITE_URL", "OPENROUTER_APP_NAME", "OPENROUTER_X_TITLE", "OPENROUTER_SITE_NAME",
+            "OR_MAGIC_HOME"} <= {name for _, name in SPELLINGS}  # fmt: skip
+
+
+def test_what_is_given_wins_over_the_environment_and_that_over_the_file(folder: Path) -> None:
+    """One order, everywhere."""
+    (folder / ".env").write_text("OPENROUTER_DEFAULT_MODEL=from/file\nOPENROUTER_APP_NAME=file\n")
+    environ = {"OPENROUTER_DEFAULT_MODEL": "from/environment"}
+    assert "from/call" == load(folder, environ, model="from/call").model
+    assert "from/environment" == load(folder, environ).model
+    assert ("from/file", "file") == (load(folder).model, load(folder, environ).app_name)
+
+
+def test_an_empty_variable_is_no_value(folder: Path) -> None:
+    """Containers set variables to nothing to unset them."""
+    (folder / ".env").write_text("OPENROUTER_DEFAULT_MODEL=from/file\nOPENROUTER_API_KEY=\n")
+    settings = load(folder, {"OPENROUTER_DEFAULT_MODEL": "", "OPENROUTER_API_KEY": "  "})
+    assert ("from/file", None) == (settings.model, settings.key)
+
+
+def test_the_search_for_a_file_ends_at_the_repository(folder: Path, tmp_path: Path) -> None:
+    """What lies above a clone is somebody else's."""
+    (tmp_path / ".env").write_text("OPENROUTER_DEFAULT_MODEL=outside\n")
+    assert DEFAULT_MODEL == load(folder).model
+    (folder.parent / ".env").write_text("OPENROUTER_DEFAULT_MODEL=root\n")
+    assert "root" == load(folder).model
+    (folder / ".env").write_text("OPENROUTER_DEFAULT_MODEL=nearest\n")
+    assert "nearest" == load(folder).model
+
+
+def test_a_worktree_s_git_file_ends_the_search_too(tmp_path: Path) -> None:
+    """There ``.git`` is a file."""
+    (tmp_path / ".env").write_text("OPENROUTER_DEFAULT_MODEL=outside\n")
+    inside = tmp_path / "worktree"
+    inside.mkdir()
+    (inside / ".git").write_text("gitdir: elsewhere")
+    assert DEFAULT_MODEL == load(inside).model
+
+
+def test_bare_names_count_only_beside_the_key(folder: Path) -> None:
+    """``DEFAULT_MODEL`` alone may mean anything."""
+    (folder / ".env").write_text("DEFAULT_MODEL=bare/model\n")
+    assert DEFAULT_MODEL == load(folder).model
+    assert DEFAULT_MODEL == load(folder, KEY).model
+    (folder / ".env").write_text("OPENROUTER_API_KEY=k\nDEFAULT_MODEL=bare/model\n")
+    assert "bare/model" == load(folder).model
+    assert DEFAULT_MODEL == load(folder.parent, KEY | {"DEFAULT_MODEL": "environment/bare"}).model
+    (folder / ".env").write_text("OPENROUTER_API_KEY=k\nDEFAULT_MODEL=bare/model\nOPENROUTER_DEFAULT_MODEL=full/name\n")
+    assert "full/name" == load(folder).model
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [("A=plain", "plain"), ("A='single quoted'", "single quoted"), ('A="double quoted"', "double quoted"),
+     ("export A=exported", "exported"), ("A = spaced", "spaced"), ("A=value # comment", "value"),
+     ('A="with # hash"', "with # hash"), ("A=a=b", "a=b"), ("A='$HOME'", "$HOME"), ("\ufeffA=bom", "bom"),
+     ("A=crlf\r", "crlf")],
+)  # fmt: skip
+def test_the_file_is_read_as_other_tools_read_it(folder: Path, line: str, value: str) -> None:
+    """Quotes, comments and exports are what people write."""
+    (folder / ".env").write_text(line.replace("A", "OPENROUTER_APP_NAME", 1) + "\n", encoding="utf-8")
+    assert value == load(folder).app_name
+
+
+@pytest.mark.parametrize("data", ["OPENROUTER_APP_NAME=Pr\xfcf\n".encode("latin-1"), "A=b\n".encode("utf-16")])
+def test_a_file_in_another_encoding_is_named(folder: Path, data: bytes) -> None:
+    """Windows writes them; the error says which file."""
+    (folder / ".env").write_bytes(data)
+    try:
+        load(folder)
+    except SettingsError as error:
+        assert str(folder / ".env") in str(error)
+
+
+def test_the_key_comes_from_the_environment_before_the_file(folder: Path) -> None:
+    """And its source is known without showing it."""
+    (folder / ".env").write_text("OPENROUTER_API_KEY=' from-file '\n")
+    assert ("from-file", ".env") == (load(folder).key.secret.reveal(), load(folder).key.source)
+    both = load(folder, KEY)
+    assert ("a-key", "environment") == (both.key.secret.reveal(), both.key.source)
+    assert "a-key" not in repr(both)
+
+
+@pytest.mark.parametrize("key", ["sk-or-v1-schl\xfcssel", "two\nlines", "a\x00b"])
+def test_a_key_that_is_no_header_is_refused_without_showing_it(folder: Path, key: str) -> None:
+    """A copy of a web page brings such characters along."""
+    with pytest.raises(SettingsError, match="characters that no key has") as caught:
+        load(folder, {"OPENROUTER_API_KEY": key})
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["api_key", "key"])
+def test_connect_takes_no_key(home: Path, name: str) -> None:
+    """Keys in code end up in notebooks."""
+    with pytest.raises(OptionError, match="not an option"):
+        connect(**{name: "x"})
+
+
+def test_an_unknown_setting_names_the_closest(home: Path) -> None:
+    """A typo is not ignored."""
+    with pytest.raises(OptionError, match="Did you mean 'base_url'"):
+        connect(base_ulr="http://localhost:1")
+
+
+SAFE = ["http://127.0.0.1:1/v1", "http://localhost:1", "http://[::1]:1/v1", "http://127.8.9.1/", "https://api.example/v1"]
+UNSAFE = ["http://api.example/v1", "http://127.evil.example/v1", "http://127.0.0.1.evil.example/v1", "http://10.0.0.1/v1",
+          "http://localhost.evil.example/v1", "http://evil.example/127.0.0.1", "http://127.0.0.1@evil.example/v1"]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", UNSAFE)
+def test_a_key_never_travels_unencrypted(folder: Path, url: str) -> None:
+    """Everybody on the way could read it; a name that only looks like this machine is not this machine."""
+    with pytest.raises(SettingsError, match="unencrypted"):
+        load(folder, KEY, base_url=url)
+    assert url.rstrip("/") == load(folder, base_url=url).base_url
+
+
+@pytest.mark.parametrize("url", SAFE)
+def test_this_machine_and_https_may_have_it(folder: Path, url: str) -> None:
+    """Local gateways are plain."""
+    assert load(folder, KEY, base_url=url).key
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "openrouter.ai", "http://", "http://[::1", "http://x:port/v1", "http://x:99999/v1", "//x", "https://"]
+)
+def test_an_address_that_is_none_is_refused_at_once(folder: Path, url: str) -> None:
+    """Not at the first call, and not with somebody else's exception."""
+    with pytest.raises(SettingsError, match=r"Nothing was sent\."):
+        load(folder, base_url=url)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [(OPENROUTER, "openrouter"), (OPENROUTER + "/", "openrouter"), ("https://openrouter.ai:443/api/v1", "openrouter"),
+     ("https://OpenRouter.ai/api/v1", "openrouter"), ("offline", "offline"), ("http://user:word@localhost:8000/v1", "localhost:8000"),
+     ("https://api.example/v1", "api.example")],
+)  # fmt: skip
+def test_a_gateway_has_one_name_however_its_address_is_spelled(folder: Path, url: str, name: str) -> None:
+    """The ledger counts by it; passwords are no part of it."""
+    assert name == load(folder, base_url=url).gateway
+
+
+def test_offline_has_no_key(folder: Path) -> None:
+    """The simulator needs none, so it gets none."""
+    assert None is load(folder, KEY, offline=True).key is load(folder, KEY | {"OPENROUTER_BASE_URL": "offline"}).key
+
+
+@pytest.fixture
+def no_key(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENROUTER_API_KEY")
+    use(None)
+
+
+@pytest.mark.usefixtures("no_key")
+@pytest.mark.parametrize("verb", [ask, stream])
+def test_python_without_a_key_is_an_error(verb: Any) -> None:
+    """A missing variable must never fill a DataFrame with a simulator's words."""
+    with pytest.raises(NoKeyError, match=r"Nothing was sent\."):
+        verb("Hello")
+    use(None)
+
+
+@pytest.mark.usefixtures("no_key")
+def test_aask_without_a_key_is_an_error_too() -> None:
+    """The same rule on the way through a thread."""
+    with pytest.raises(NoKeyError):
+        asyncio.run(aask("Hello"))
+    use(None)
+
+
+@pytest.mark.usefixtures("no_key")
+def test_offline_by_the_environment_is_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``OPENROUTER_BASE_URL=offline`` is how CI runs."""
+    monkeypatch.setenv("OPENROUTER_BASE_URL", "offline")
+    assert ask("Hello", model="offline/plain").simulated
+    use(None)
+
+
+@pytest.mark.usefixtures("no_key")
+def test_offline_rows_have_a_ledger_of_their_own(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulated money is never mixed with real money."""
+    monkeypatch.setenv("OPENROUTER_BASE_URL", "offline")
+    ask("Hello", model="offline/plain")
+    use(None)
+    assert (True, False) == ((home / "offline" / "ledger.sqlite").exists(), (home / "ledger.sqlite").exists())
+
+
+@pytest.mark.usefixtures("no_key")
+def test_a_cells_own_offline_session_is_not_pythons(home: Path) -> None:
+    """What a cell starts by itself was chosen by nobody."""
+    chosen = connect(offline=True)
+    with Session(chosen.engine, automatic=True) as automatic, pytest.raises(NoKeyError):
+        automatic.ask("Hello")
+
+
+def test_an_odd_key_warns_nobody_and_is_used(folder: Path) -> None:
+    """The prefix is a habit, not a contract; looks_odd is for whoever shows it."""
+    assert load(folder, KEY).key.secret.looks_odd()
+    assert not load(folder, {"OPENROUTER_API_KEY": "sk-or-" + "v1-abc"}).key.secret.looks_odd()
+
+
+def test_timeouts_are_a_setting(folder: Path) -> None:
+    """They travel with every request."""
+    assert Timeouts(1, 2, 3, 4) == load(folder, timeouts=Timeouts(1, 2, 3, 4)).timeouts
+
+
+def test_a_folder_that_is_gone_is_no_reason_to_fail(tmp_path: Path) -> None:
+    """A kernel outlives the folder it was started in."""
+    script = "import os, tempfile; d = tempfile.mkdtemp(); os.chdir(d); os.rmdir(d)\n" \
+             "from or_magic.settings import load_settings; print(load_settings({}, {}).model)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert (DEFAULT_MODEL, "") == (done.stdout.strip(), done.stderr)
