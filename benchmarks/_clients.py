@@ -144,13 +144,15 @@ def _ours(base_url: str) -> Any:
 
 def or_magic_stream(base_url: str) -> Ask:
     """Use ``orm.stream``: events, books and all."""
+    from or_magic.content import Text
     from or_magic.events import Piece
 
     session = _ours(base_url)
 
     def ask(prompt: str) -> Taken:
         with session.stream(prompt) as stream:
-            return count(event.part.text for event in stream if isinstance(event, Piece))
+            parts = (event.part for event in stream if isinstance(event, Piece))
+            return count(part.text for part in parts if isinstance(part, Text))
 
     return ask
 
@@ -174,9 +176,7 @@ def litellm(base_url: str) -> Ask:
 
     def ask(prompt: str) -> Taken:
         messages = [{"role": "user", "content": prompt}]
-        stream = peer.completion(
-            f"openrouter/{MODEL}", messages=messages, stream=True, api_base=base_url, api_key=_KEY
-        )
+        stream = peer.completion(f"openrouter/{MODEL}", messages=messages, stream=True, api_base=base_url, api_key=_KEY)
         return count(chunk.choices[0].delta.content for chunk in stream)
 
     return ask

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 RESULTS = HERE / "results"
-_LIMIT_S = 180.0
+_LIMIT_S = 90.0  # litellm sometimes waits for itself for ever
 
 Sample = dict[str, float]
 
@@ -96,12 +96,15 @@ def ask_client(contender: Contender, env: Mapping[str, str], *arguments: str | i
     """Run one client in a process of its own and return what it measured.
 
     Raises:
-        RuntimeError: it failed; the message is its last line.
+        RuntimeError: it failed, or did not end; the message names it.
     """
     command = [contender.python, HERE / "_clients.py", contender.name, *map(str, arguments)]
-    done = subprocess.run(
-        command, env=dict(env), capture_output=True, text=True, check=False, timeout=_LIMIT_S, cwd=env["HOME"]
-    )
+    try:
+        done = subprocess.run(
+            command, env=dict(env), capture_output=True, text=True, check=False, timeout=_LIMIT_S, cwd=env["HOME"]
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"{contender.name} did not end within {_LIMIT_S:g} s") from None
     if done.returncode:
         raise RuntimeError(f"{contender.name}: {(done.stderr.strip().splitlines() or ['no word'])[-1]}")
     told: Sample = json.loads(done.stdout.strip().splitlines()[-1])
@@ -118,8 +121,8 @@ def alternate(
         for contender in [*contenders[turn:], *contenders[:turn]]:
             try:
                 samples[contender.name].append(measure(contender))
-            except (RuntimeError, subprocess.TimeoutExpired) as error:
-                print(f"failed: {error}", file=sys.stderr)
+            except RuntimeError as error:
+                print(f"failed: {error}", flush=True)
         print(f"round {number + 1} of {rounds} done", file=sys.stderr, flush=True)
     return {name: taken for name, taken in samples.items() if taken}
 

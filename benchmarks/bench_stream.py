@@ -9,6 +9,7 @@ import argparse
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import peers
 from _common import Contender, Sample, Target, alternate, ask_client, environment, gateway, home, middle, show, write
@@ -82,7 +83,7 @@ def report(able: list[Contender], samples: dict[str, list[Sample]], grown: list[
     """Print and write the figures."""
     rate = {name: chunks / middle(taken, "wall_s") for name, taken in samples.items()}
     cpu = {name: middle(taken, "cpu_s") * 1000 / chunks for name, taken in samples.items()}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             f"{chunks:,} chunks": label(each),
             "chunks/s": rate[each.name],
@@ -93,7 +94,7 @@ def report(able: list[Contender], samples: dict[str, list[Sample]], grown: list[
         for each in able
         if each.name in samples
     ]
-    rows.sort(key=lambda row: -float(row["chunks/s"]))  # type: ignore[arg-type]  # a number by construction
+    rows.sort(key=lambda row: -row["chunks/s"])
     stream, ask = rate["or_magic_stream"], rate["or_magic_ask"]
     targets = [
         Target("stream, × openai's own iteration", stream / rate["openai_sync"], 6, at_least=True),

@@ -83,7 +83,7 @@ def load_settings(
     """
     given = {name: value for name, value in (given or {}).items() if value is not None}
     environ = os.environ if environ is None else environ
-    path, dotenv = read_dotenv(folder or Path.cwd())
+    path, dotenv = read_dotenv(folder or _here())
     _check_names(given)
     found, sources = {}, {}
     for name, spellings in NAMES.items():
@@ -101,6 +101,13 @@ def load_settings(
     settings = Settings(**found, key=key, sources=sources)
     _check_url(settings)
     return settings
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # the folder is gone
+        return Path("/")
 
 
 def read_dotenv(folder: Path) -> tuple[Path | None, Mapping[str, str]]:

@@ -35,6 +35,6 @@ def _guarded_look_up(host: Any, *rest: Any, **options: Any) -> Any:
     return _look_up(host, *rest, **options)
 
 
-socket.socket.connect = _guarded_connect  # type: ignore[method-assign]  # the point of this file
-socket.socket.connect_ex = _guarded_connect_ex  # type: ignore[method-assign]  # the point of this file
+socket.socket.connect = _guarded_connect  # type: ignore[method-assign, assignment]  # the point of this file
+socket.socket.connect_ex = _guarded_connect_ex  # type: ignore[method-assign, assignment]  # the point of this file
 socket.getaddrinfo = _guarded_look_up  # the point of this file

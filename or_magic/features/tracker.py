@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
@@ -53,7 +50,6 @@ class Tracker:
         self._session = session
         self._simulated = simulated
         self._now = now
-        self._watch = _Watch(ledger.path)
         self._lock = threading.Lock()
         self._last: tuple[object, pd.DataFrame] | None = None
 
@@ -108,11 +104,6 @@ class Tracker:
             return plot_over_time(frame, total, ax)
         return plot_by(frame, by, total, ax, running=self._session)
 
-    def close(self) -> None:
-        """Let go of the file and of what was read."""
-        self._watch.close()
-        self._last = None
-
     def _where(self, everything: bool, since: Since) -> tuple[str, tuple[Any, ...]]:
         if since is not None:
             return "started_at >= ?", (microseconds(moment(since, self._now())),)
@@ -121,18 +112,13 @@ class Tracker:
     def _read(self, everything: bool, since: Since) -> pd.DataFrame:
         """Return the frame, read again only if the ledger has changed; it is not to be changed."""
         where = self._where(everything, since)
-        for _ in self._ledger.batches(("1",), "0", ()):  # what waits in the spool is written before we look
-            pass
         with self._lock:
             # Looked at before reading: what is written meanwhile makes the next look differ.
-            version = self._watch.version()
-            if self._last is not None and version is not None and self._last[0] == (version, where):
-                return self._last[1]
-            self._last = None
-            frame = build(self._ledger.batches(select(), *where))
-            if version is not None:
-                self._last = ((version, where), frame)
-            return frame
+            seen = (self._ledger.version(), where)
+            if self._last is None or self._last[0] != seen:
+                self._last = None
+                self._last = (seen, build(self._ledger.batches(select(), *where)))
+            return self._last[1]
 
 
 def moment(since: datetime | timedelta | str, now: datetime) -> datetime:
@@ -154,45 +140,3 @@ def moment(since: datetime | timedelta | str, now: datetime) -> datetime:
             f"since={since!r} is not understood. Write for example since='7d' ('12h', '30m'), "
             "since='2026-11-01', or give a datetime or timedelta."
         ) from error
-
-
-class _Watch:
-    """Whether the ledger has changed: SQLite tells it to a connection that never writes (``PRAGMA data_version``)."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._file: tuple[int, ...] = ()
-        self._connection: sqlite3.Connection | None = None
-        self._opened = 0
-
-    def version(self) -> tuple[int, ...] | None:
-        """Return what differs as soon as anybody has written, or None where that cannot be told."""
-        with self._lock:
-            try:
-                connection = self._look()
-                return (self._opened, connection.execute("PRAGMA data_version").fetchone()[0])
-            except (sqlite3.Error, OSError):
-                self._drop()
-                return None
-
-    def close(self) -> None:
-        """Close the connection."""
-        with self._lock:
-            self._drop()
-
-    def _look(self) -> sqlite3.Connection:
-        place = os.stat(self._path)
-        file = (os.getpid(), place.st_dev, place.st_ino)  # SQLite must not be carried over a fork
-        if self._connection is None or self._file != file:
-            self._drop()
-            uri = f"{self._path.absolute().as_uri()}?mode=rw"  # a file that is gone is not made again
-            self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
-            self._file = file
-            self._opened += 1  # the numbers of one connection mean nothing to another
-        return self._connection
-
-    def _drop(self) -> None:
-        if self._connection is not None and self._file[0] == os.getpid():
-            self._connection.close()
-        self._connection = None

@@ -102,6 +102,15 @@ class Ledger:
         self._drain()
         yield from self._store.batches(columns, where, values)
 
+    def version(self) -> tuple[int, ...]:
+        """Return what differs as soon as anybody, here or in another process, has written.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        self._drain()
+        return self._store.version()
+
     def close(self) -> None:
         """Close the file; what still waits in the spool then waits for the next session."""
         with contextlib.suppress(LedgerError):  # it has warned; the entries stay where they are

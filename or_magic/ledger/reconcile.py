@@ -79,7 +79,16 @@ class Reconciler:
     def wait(self, limit_s: float) -> bool:
         """Wait until nothing is being asked; False if that takes longer."""
         with self._change:
-            return self._change.wait_for(lambda: self._thread is None, limit_s)
+            thread = self._thread
+            idle = self._change.wait_for(lambda: self._thread is None, limit_s)
+        if idle and thread is not None:
+            thread.join()  # it has only its last lines to run
+        return idle
+
+    def close(self) -> None:
+        """Stop asking, and wait for the question that is being asked."""
+        self.stop()
+        self.wait(5.0)
 
     def stop(self) -> None:
         """Ask nothing more; what is still unknown is asked for by the next session."""

@@ -50,6 +50,7 @@ class SqliteStore:
         self._lock = threading.RLock()
         self._writer: tuple[int, sqlite3.Connection] | None = None
         self._durable: bool | None = None  # what the writer is set to
+        self._connects = 0
 
     def insert(self, row: Row) -> None:
         """Add an open row; on disk when this returns."""
@@ -91,6 +92,13 @@ class SqliteStore:
                 yield batch
                 with gate.inside():
                     batch = found.fetchmany(size)
+
+    def version(self) -> tuple[int, ...]:
+        """Return what differs as soon as anybody has written."""
+        with self._lock, self._told(), gate.inside():
+            connection = self._connection()
+            by_others = connection.execute("PRAGMA data_version").fetchone()[0]
+            return (self._connects, by_others, connection.total_changes)  # each tells nothing of the other's writes
 
     def close(self) -> None:
         """Close the file."""
@@ -144,6 +152,7 @@ class SqliteStore:
         with self._lock:
             if self._writer is None or self._writer[0] != os.getpid():  # SQLite must not be carried over a fork
                 self._writer, self._durable = (os.getpid(), self._connect()), None
+                self._connects += 1
             return self._writer[1]
 
     def _connect(self) -> sqlite3.Connection:

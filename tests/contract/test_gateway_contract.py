@@ -43,16 +43,16 @@ def _over_http(home: Path, _: Path) -> Iterator[Gateway]:
 
 
 def _plain_openai(home: Path, _: Path) -> Iterator[Gateway]:
-    yield from _simulated(home, "offline/openai-plain", "offline/cut", "offline/error-400", "no/such-model", tells_cost=False)
+    yield from _simulated(
+        home, "offline/openai-plain", "offline/cut", "offline/error-400", "no/such-model", tells_cost=False
+    )
 
 
 def _their_client(home: Path, _: Path) -> Iterator[Gateway]:
     simulator = Simulator()
     client = openai.OpenAI(base_url=simulator.url, api_key="theirs")
     with client, connect(client=client, home=home, timeouts=LIMITS) as session:
-        yield Gateway(
-            session, simulator.port, "offline/plain", "offline/cut", "offline/error-402", "no/such-model"
-        )
+        yield Gateway(session, simulator.port, "offline/plain", "offline/cut", "offline/error-402", "no/such-model")
     simulator.close()
 
 
@@ -63,9 +63,7 @@ def _replay(home: Path, shared: Path) -> Iterator[Gateway]:
     )  # fmt: skip
 
 
-def _simulated(
-    home: Path, *models: str, options: tuple[str, ...] = (), tells_cost: bool = True
-) -> Iterator[Gateway]:
+def _simulated(home: Path, *models: str, options: tuple[str, ...] = (), tells_cost: bool = True) -> Iterator[Gateway]:
     complete, cut, refused, unknown = models
     simulator = Simulator(*options)
     with connect(base_url=simulator.url, home=home, timeouts=LIMITS) as session:

@@ -76,7 +76,9 @@ def _plan(number: int, model: str, chance: random.Random) -> Plan:
     if draw < 0.1:
         return Plan(number, model, by_another=True, close_after_s=chance.uniform(0, 0.05))
     if draw < 0.22:
-        return Plan(number, model, close_at=chance.choice((1, 2, 3, 4, 6, 10, 20, 40)), by_another=chance.random() < 0.5)
+        return Plan(
+            number, model, close_at=chance.choice((1, 2, 3, 4, 6, 10, 20, 40)), by_another=chance.random() < 0.5
+        )
     return Plan(number, model)
 
 
@@ -159,7 +161,9 @@ def _error_fits(seen: Seen, outcome: Outcome) -> bool:
         return True  # whoever breaks off knows it
     if seen.status == "interrupted" and seen.plan.by_another:
         return isinstance(seen.error, CallInterruptedError)
-    return (seen.error is None) == (outcome.error is None) and (outcome.error is None or type(seen.error) is outcome.error)
+    return (seen.error is None) == (outcome.error is None) and (
+        outcome.error is None or type(seen.error) is outcome.error
+    )
 
 
 def _money_fits(row: dict[str, Any], billed: Any) -> bool:

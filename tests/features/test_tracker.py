@@ -248,7 +248,6 @@ def test_totals_are_exact(calls: list[tuple[Any, Decimal | None, bool, bool]]) -
             assert added(wanted, "estimated") == to_pico(total.estimated_usd)
             assert len(lost) - len(not_due) == total.unknown_calls
             assert total == total_of(tracker.frame(all=everything), running="ours")
-        tracker.close()
 
 
 def test_twenty_times_a_twentieth_is_one(tmp_path: Path) -> None:
@@ -353,7 +352,6 @@ def test_reading_does_not_hold_up_writing(tmp_path: Path) -> None:
         other.execute("BEGIN EXCLUSIVE")
         other.execute("ROLLBACK")
     other.close()
-    tracker.close()
 
 
 def test_importing_the_tracker_loads_neither_pandas_nor_matplotlib() -> None:

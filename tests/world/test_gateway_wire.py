@@ -225,9 +225,7 @@ def test_the_simulator_is_never_asked_through_a_proxy(
     assert 0 == proxy.accepted
 
 
-def test_a_proxy_that_refuses_the_tunnel_sent_nothing(
-    open_session: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_proxy_that_refuses_the_tunnel_sent_nothing(open_session: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     """With https the request never leaves without a tunnel."""
     with RawServer(lambda sock, _: sock.sendall(response(b"", "407 Proxy Authentication Required"))) as proxy:
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
@@ -381,7 +379,9 @@ def test_a_stream_over_tls_is_closed_by_another_thread(
     left: list[bool] = []
 
     def stall(sock: socket.socket, _: Asked) -> None:
-        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + answer().partition(b"\n\n")[0] + b"\n\n")
+        sock.sendall(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + answer().partition(b"\n\n")[0] + b"\n\n"
+        )
         with contextlib.suppress(OSError):
             sock.recv(1)
         left.append(True)

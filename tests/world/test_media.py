@@ -25,7 +25,9 @@ def png() -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0\1\2\3")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0\1\2\3")) + chunk(b"IEND", b"")
+    )
 
 
 KINDS: dict[str, tuple[bytes, type, str | None]] = {
@@ -77,8 +79,8 @@ def test_text_is_text(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"\0\0\0\x18ftypheic" + b"\0" * 20, b"\0\0\0\x18ftypmif1" + b"\0" * 20, b"\0\0\0\x18ftypavif" + b"\0" * 20, b"PK\3\4zip",
-     b"\x7fELF", b"\xff\xfeu\0t\0f\0", "latin-1: é".encode("latin-1"), b"a\0b"],
+    [b"\0\0\0\x18ftypheic" + b"\0" * 20, b"\0\0\0\x18ftypmif1" + b"\0" * 20, b"\0\0\0\x18ftypavif" + b"\0" * 20, b"PK\3\4\x14\0\6\0",
+     b"\x7fELF\2\1\1\0", b"\xff\xfeu\0t\0f\0", "latin-1: é".encode("latin-1"), b"a\0b"],
     ids=lambda data: repr(data[:12]),
 )  # fmt: skip
 def test_what_no_model_takes_is_refused(data: bytes) -> None:
@@ -143,11 +145,12 @@ def test_a_text_never_names_a_file(offline: Session, tmp_path: Path) -> None:
 
 def test_what_cannot_be_attached_leaves_no_row(offline: Session, tmp_path: Path) -> None:
     """Nothing was sent, so nothing is booked."""
-    for prompt in ([tmp_path / "missing"], [None], [b"PK\3\4"]):
+    for prompt in ([tmp_path / "missing"], [None], [b"PK\3\4\x14\0"]):
         with pytest.raises(MediaError):
             offline.ask(prompt, model="offline/plain")
     for prompt in ("", " \n", [], [""], b"bytes", tmp_path, ("a",), 5):
         with pytest.raises(OptionError):
             offline.ask(prompt, model="offline/plain")
     assert 0 == offline.engine._server.received()
+    offline.close()
     assert not offline.engine.ledger.path.exists() or [] == books(offline.engine.ledger.path)

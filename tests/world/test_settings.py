@@ -164,7 +164,13 @@ def test_an_unknown_setting_names_the_closest(home: Path) -> None:
         connect(base_ulr="http://localhost:1")
 
 
-SAFE = ["http://127.0.0.1:1/v1", "http://localhost:1", "http://[::1]:1/v1", "http://127.8.9.1/", "https://api.example/v1"]
+SAFE = [
+    "http://127.0.0.1:1/v1",
+    "http://localhost:1",
+    "http://[::1]:1/v1",
+    "http://127.8.9.1/",
+    "https://api.example/v1",
+]
 UNSAFE = ["http://api.example/v1", "http://127.evil.example/v1", "http://127.0.0.1.evil.example/v1", "http://10.0.0.1/v1",
           "http://localhost.evil.example/v1", "http://evil.example/127.0.0.1", "http://127.0.0.1@evil.example/v1"]  # fmt: skip
 
@@ -184,7 +190,8 @@ def test_this_machine_and_https_may_have_it(folder: Path, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://x", "openrouter.ai", "http://", "http://[::1", "http://x:port/v1", "http://x:99999/v1", "//x", "https://"]
+    "url",
+    ["ftp://x", "openrouter.ai", "http://", "http://[::1", "http://x:port/v1", "http://x:99999/v1", "//x", "https://"],
 )
 def test_an_address_that_is_none_is_refused_at_once(folder: Path, url: str) -> None:
     """Not at the first call, and not with somebody else's exception."""
@@ -269,9 +276,14 @@ def test_timeouts_are_a_setting(folder: Path) -> None:
 
 def test_a_folder_that_is_gone_is_no_reason_to_fail(tmp_path: Path) -> None:
     """A kernel outlives the folder it was started in."""
-    script = "import os, tempfile; d = tempfile.mkdtemp(); os.chdir(d); os.rmdir(d)\n" \
-             "from or_magic.settings import load_settings; print(load_settings({}, {}).model)"
+    script = (
+        "import os, tempfile; d = tempfile.mkdtemp(); os.chdir(d); os.rmdir(d)\n"
+        "from or_magic.settings import load_settings; print(load_settings({}, {}).model)"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", script], env={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}, capture_output=True, text=True
+        [sys.executable, "-c", script],
+        env={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
     )
     assert (DEFAULT_MODEL, "") == (done.stdout.strip(), done.stderr)

@@ -64,9 +64,7 @@ def life(ledger: Ledger, name: str) -> Row:
     opened = row(name)
     ledger.open(opened)
     ledger.note_generation(opened, f"gen-{name}")
-    settled = replace(
-        opened, status="ok", cost_source="billed", cost_usd=Decimal("0.125"), generation_id=f"gen-{name}"
-    )
+    settled = replace(opened, status="ok", cost_source="billed", cost_usd=Decimal("0.125"), generation_id=f"gen-{name}")
     ledger.settle(settled)
     return settled
 
@@ -165,9 +163,7 @@ BROKEN: dict[str, Prepare] = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_the_answer_is_shown_whatever_is_wrong_with_the_ledger(
-    home: Path, open_session: Connect, name: str
-) -> None:
+def test_the_answer_is_shown_whatever_is_wrong_with_the_ledger(home: Path, open_session: Connect, name: str) -> None:
     """Bookkeeping never breaks a cell; one warning says where the entries are."""
     home.mkdir()
     BROKEN[name](home)
@@ -322,7 +318,10 @@ def test_processes_that_spool_and_drain_at_once_lose_nothing(tmp_path: Path) -> 
     running = [
         subprocess.Popen(
             [sys.executable, "-c", _SPOOLER, str(tmp_path / "ledger.sqlite"), f"p{number}", "150"],
-            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )  # fmt: skip
         for number in range(4)
     ]

@@ -68,7 +68,7 @@ def test_json_latex_and_code_are_literal(text: str) -> None:
         ("{{ [y for y in range(3)] }}", "[0, 1, 2]"),
         ("{{ (lambda a: a * 2)(x) }}", "14"),
         ("{{ xs[1:3] }}", "[2, 3]"),
-        ("{{ xs[1:3]:>12 }}", "      [2, 3]"),
+        ("{{ str(xs[1:3]):>8 }}", "  [2, 3]"),
         ("{{ price:.2f }}", "3.14"),
         ("{{ price:>8.1f}}|", "     3.1|"),
         ("{{ now:%Y-%m-%d %H:%M }}", "2026-11-21 04:05"),
@@ -126,6 +126,7 @@ def test_a_failing_template_leaves_no_row(offline: Session) -> None:
     with pytest.raises(TemplateError):
         offline.ask("Hello", model="offline/plain", system="{{ nobody }}", values={})
     assert 0 == offline.engine._server.received()
+    offline.close()
     assert not offline.engine.ledger.path.exists() or [] == books(offline.engine.ledger.path)
 
 
