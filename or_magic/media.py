@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import stat
 from pathlib import Path
 
 from .content import Audio, File, Image, Part, Reasoning, Text, ToolCall, ToolResult, Video
@@ -13,7 +14,7 @@ _PARTS = (Text, Image, Audio, Video, File, Reasoning, ToolCall, ToolResult)
 _PICTURES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
 _SOUNDS = (
     (b"ID3\x02", "mp3"), (b"ID3\x03", "mp3"), (b"ID3\x04", "mp3"), (b"\xff\xfb", "mp3"), (b"\xff\xf3", "mp3"),
-    (b"fLaC", "flac"), (b"OggS", "ogg"),
+    (b"fLaC", "flac"), (b"OggS\0", "ogg"),
 )  # fmt: skip
 _STILL = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
 
@@ -40,11 +41,13 @@ def part_of(thing: object) -> Part:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise MediaError(f"{path} is larger than {MAX_BYTES // 2**20} MiB. Nothing was sent.")
-        return path.read_bytes()
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for, a device has no end
+            raise MediaError(f"{path} is not a file. Nothing was sent.")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise MediaError(f"{path} cannot be read: {error.strerror}. Nothing was sent.") from None
+    return data
 
 
 def _part_of_bytes(data: bytes, name: str | None) -> Part:

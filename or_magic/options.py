@@ -65,8 +65,8 @@ def parse_line(line: str, resolve: Resolve = lambda word: word) -> Options:
 
 def format_line(options: Options) -> str:
     """Return the line that parses to ``options``."""
-    words: list[str] = [options.model] if options.model else []
-    for name in ("system", "temperature", "max_tokens", "out", "tag"):
+    words: list[str] = []
+    for name in ("model", "system", "temperature", "max_tokens", "out", "tag"):
         value = getattr(options, name)
         if value is not None:
             words.append(f"--{name.replace('_', '-')}={_literal(value)}")

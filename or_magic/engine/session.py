@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import threading
 import uuid
 import weakref
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -68,6 +69,9 @@ class Engine:
         )
         self.reconciler = Reconciler(self.ledger, self._ask_generation, self.gateway.name)
         desk = Desk(self.session, self.gateway.name, self._bound_usd, self._settled)
+        # Streams that nobody reads to their end are closed and booked while threads still run.
+        self._at_exit = _closer(weakref.ref(self))
+        atexit.register(self._at_exit)
         self._send = account(self.gateway.send, self.ledger, desk)
 
     @property
@@ -144,8 +148,9 @@ class Engine:
 
     def close(self) -> None:
         """Close calls, connections, threads, files and the simulator."""
-        self.close_streams()
+        atexit.unregister(self._at_exit)
         self.reconciler.stop()
+        self.close_streams()
         self.gateway.close()
         self.reconciler.wait(_CLOSING_S)
         if self._chores is not None:
@@ -213,6 +218,14 @@ class Engine:
             return  # the call that is about to be booked says what is wrong with the ledger
         if self.gateway.name == "openrouter":
             self.catalog.refresh()
+
+
+def _closer(engine: weakref.ref[Engine]) -> Callable[[], None]:
+    def close() -> None:
+        if (alive := engine()) is not None:
+            alive.close()
+
+    return close
 
 
 def _file_name(name: str) -> str:

@@ -33,7 +33,7 @@ OTHER = "#808080"
 # measure. These two greys look alike and lie on either side of it.
 X_INK, Y_INK = "#7a7a7a", "#828282"
 _WIDTH_IN = 8.6
-_MINUTE = 1 / 1440  # of a day, which is matplotlib's unit of time
+_SECOND = 1 / 86_400  # of a day, which is matplotlib's unit of time
 _LONGEST_LABEL = 40
 _NOTHING = "No calls to plot yet."
 
@@ -47,7 +47,7 @@ def plot_over_time(frame: pd.DataFrame, total: Total, ax: Axes | None = None) ->
         unknown = f"No cost is known yet: {_beyond(total) or 'the calls are running'}."
         return _say(ax, _NOTHING if frame.empty else unknown)
     started = _days(frame["started_at"])
-    last = max(float(started[-1]), float(started[0]) + _MINUTE)
+    last = max(float(started[-1]), float(started[0]) + _SECOND)
     for name, colour, rows, usd in lines:
         ax.plot(
             *_steps(started[rows], usd, last),

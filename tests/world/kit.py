@@ -43,9 +43,11 @@ def hard_deadline(limit_s: float) -> Iterator[None]:
 
 
 def books(ledger: Path) -> list[dict[str, Any]]:
-    """Return every row of a ledger's file, read with a bare connection."""
+    """Return every row of a ledger's file, read with a bare connection; none where there is no table yet."""
     with contextlib.closing(sqlite3.connect(ledger, timeout=30)) as connection:
         connection.row_factory = sqlite3.Row
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'calls'").fetchone() is None:
+            return []
         return [dict(record) for record in connection.execute("SELECT * FROM calls ORDER BY id")]
 
 

@@ -1,0 +1,53 @@
+"""Every example in the documents is run, and every option and command is in the README."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from or_magic.notebook.line import COMMANDS
+from or_magic.options import help_text
+
+from .notebook.kernel import Kernel
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+_BLOCK = re.compile(r"(<!-- fails -->\n)?```python\n(.*?)```", re.DOTALL)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_example_runs(path: Path, tmp_path: Path) -> None:
+    """In order, in one kernel, against the simulator; what is said to fail must fail."""
+    examples = _BLOCK.findall(path.read_text(encoding="utf-8"))
+    if path.name == "README.md":
+        assert len(examples) >= 5
+    (tmp_path / "chart.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
+    kernel = Kernel()
+    try:
+        kernel.run(
+            f"import os; os.chdir({str(tmp_path)!r})\n"
+            f"os.environ |= {{'OPENROUTER_BASE_URL': 'offline', 'OR_MAGIC_HOME': {str(tmp_path)!r}}}\n%load_ext or_magic"
+        )
+        for fails, code in examples:
+            done = kernel.run(code)
+            assert ("error" if fails else "ok") == done.status, (code, done.error)
+    finally:
+        kernel.close()
+
+
+def test_the_readme_names_every_option_and_command() -> None:
+    """A table that is not complete is not a table of options."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for option in set(re.findall(r"--[a-z-]+", help_text())):
+        assert f"`{option}" in readme or f"/{option}" in readme, option
+    for name in COMMANDS:
+        assert f"%or {name}" in readme, name
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    """A dead link on the first page ends the visit."""
+    for path in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
