@@ -1,6 +1,7 @@
 """How late each time limit fires (R22): connect, first token, idle, total, and the end of a body that never ends.
 
-The simulator runs in a process of its own; calls run one after another, so that the figures are the limits' own.
+The simulator runs in a process of its own; calls run one after another, straight through the gateway, so that the
+figures are the limits' own and not those of a disk that keeps books beside them.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import socket
 import statistics
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from _common import Target, environment, home, serving, show, write
 
-from or_magic.api import Session, connect
+from or_magic.content import Text
 from or_magic.errors import CallTimeoutError
-from or_magic.values import Timeouts
+from or_magic.events import Piece
+from or_magic.gateway.http import Gateway
+from or_magic.values import Message, Origin, Request, Timeouts
 
 _LIMIT_S = 0.25
 _NEVER_S = 30.0
@@ -50,31 +54,33 @@ _CASES = (
 )
 
 
-def late_ms(session: Session, case: Case, limit_s: float) -> float:
+def late_ms(gateway: Gateway, case: Case, timeouts: Timeouts) -> float:
     """Ask once and return how many milliseconds after its limit the call ended.
 
     Raises:
         RuntimeError: another limit fired, or none.
     """
+    question = Message("user", (Text("Are you there?"),))
+    request = Request(case.model, (question,), origin=Origin(call_id=uuid.uuid4().hex), timeouts=timeouts)
     began = time.perf_counter()
-    try:
-        session.ask("Are you there?", model=case.model)
-        phase = "after [DONE]"
-    except CallTimeoutError as error:
-        phase = error.phase
+    for event in gateway.send(request):
+        # Silence is counted from the last piece, and so is what a complete answer is granted.
+        if isinstance(event, Piece) and case.phase in ("idle", "after [DONE]"):
+            began = time.perf_counter()
     took_s = time.perf_counter() - began
+    phase = event.error.phase if isinstance(event.error, CallTimeoutError) else "after [DONE]"
     if phase != case.phase:
         raise RuntimeError(f"{case.model}: {phase} ended it, not {case.phase}")
-    return (took_s - limit_s) * 1000
+    return (took_s - (_LIMIT_S if case.limit else _DRAIN_S)) * 1000
 
 
-def measure(case: Case, base_url: str, folder: str, rounds: int) -> list[float]:
-    """Return the lateness of every round of one case."""
+def measure(case: Case, base_url: str, rounds: int) -> list[float]:
+    """Return the lateness of every round of one case; the call before them pays for the imports."""
     timeouts = replace(_WIDE, **{case.limit: _LIMIT_S}) if case.limit else _WIDE
-    with connect(base_url=base_url, home=folder, timeouts=timeouts) as session:
-        with contextlib.suppress(CallTimeoutError):  # the first call pays for imports
-            session.ask("Warm up.", model="offline/plain")
-        return [late_ms(session, case, _LIMIT_S if case.limit else _DRAIN_S) for _ in range(rounds)]
+    gateway = Gateway("simulator", base_url, None, connect_s=timeouts.connect_s)
+    late = [late_ms(gateway, case, timeouts) for _ in range(rounds + 1)]
+    gateway.close()
+    return late[1:]
 
 
 @contextlib.contextmanager
@@ -119,7 +125,7 @@ def main() -> int:
         with serving(command, env) as line:
             places = [(case, line.rpartition(" ")[2]) for case in _CASES]
             for case, url in [*places, (Case("full backlog", "connect_s", "connect"), nowhere)]:
-                late = measure(case, url, str(folder / "ledger"), rounds)
+                late = measure(case, url, rounds)
                 found[f"{case.phase}: {case.model}"] = late
                 rows.append(_row(case, late))
     targets = [Target(f"{name}, latest, ms", max(late), _ALLOWED_MS) for name, late in found.items()]

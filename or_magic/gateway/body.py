@@ -34,13 +34,13 @@ class Body:
         """Yield the payloads of an event stream."""
         try:
             for payload in payloads(self._chunks):
-                if not isinstance(payload, Comment):
-                    self._deadlines.saw_data()
-                    if self._key and self._key in payload:
-                        payload = payload.replace(self._key, b"[key]")
-                yield payload
+                yield payload if isinstance(payload, Comment) else self._data(payload)
         except CallError as error:  # a cap of the decoder
             self.fault = error
+
+    def _data(self, payload: bytes) -> bytes:
+        self._deadlines.saw_data()
+        return payload.replace(self._key, b"[key]") if self._key and self._key in payload else payload
 
     def drain(self) -> None:
         """Read on to the body's end, so that its connection is used again; how it ends does not matter any more."""

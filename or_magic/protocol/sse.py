@@ -63,16 +63,14 @@ def _lines(chunks: Iterable[bytes], max_line_bytes: int) -> Iterator[bytes]:
         if not chunk:
             continue
         after_cr = chunk.endswith(b"\r")
-        lines = _split(chunk)
-        rest = lines.pop()
-        if lines:
-            held.append(lines[0])
-            lines[0] = b"".join(held)
-            held, held_bytes = [], 0
-            for line in lines:
-                if len(line) > max_line_bytes:
-                    raise _too_long(max_line_bytes)
-                yield line
+        *whole, rest = _split(chunk)
+        for line in whole:
+            if held:
+                line = b"".join([*held, line])
+                held, held_bytes = [], 0
+            if len(line) > max_line_bytes:
+                raise _too_long(max_line_bytes)
+            yield line
         if rest:
             held.append(rest)
             held_bytes += len(rest)
