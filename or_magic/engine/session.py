@@ -110,7 +110,8 @@ class Engine:
             explain=lambda error, row: explain(error, row, self.catalog.models().closest),
             stop=self.gateway.brake(call_id).pull,
         )
-        self._streams.add(stream)
+        with self._lock:
+            self._streams.add(stream)
         return stream
 
     def ask(
@@ -143,7 +144,9 @@ class Engine:
 
     def close_streams(self) -> None:
         """Close every call that still runs: a stream that nobody reads is a stream that somebody pays."""
-        for stream in list(self._streams):
+        with self._lock:
+            running = list(self._streams)
+        for stream in running:
             stream.close()
 
     def close(self) -> None:
