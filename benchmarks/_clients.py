@@ -176,6 +176,7 @@ def litellm(base_url: str) -> Ask:
     """Use litellm, with the garbage collector off.
 
     It leaves its streams to the collector, which may close one while their pool is locked: then it waits for ever.
+    Without the collector its pool is empty after a hundred answers.
     """
     import litellm as peer
 

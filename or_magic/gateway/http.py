@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .deadlines import Brake, Deadlines
 
 
+_TELL_USAGE = ("openrouter", "offline")
 _QUERY = Timeouts(first_token_s=20.0, total_s=20.0)
 
 
@@ -184,7 +185,7 @@ class Gateway:
         stream = self._client().post(
             "/chat/completions",
             cast_to=object,
-            body=encode(request),
+            body=encode(request, ask_usage=self.name not in _TELL_USAGE),
             options=options,
             stream=True,
             stream_cls=openai.Stream[object],

@@ -13,18 +13,17 @@ _FIELDS_OF_ITS_OWN = (Image, Audio)  # what a model made; in a question they are
 _ASSISTANT_ONLY = (Reasoning, ToolCall, Citation, ParsedFile)
 
 
-def encode(request: Request) -> dict[str, Any]:
+def encode(request: Request, *, ask_usage: bool = True) -> dict[str, Any]:
     """Return the body; ``params`` come last, so that what the user says wins over what we add.
 
-    ``stream_options.include_usage`` has no effect on OpenRouter, which always tells the usage; other
-    OpenAI-compatible servers tell it only when asked.
+    ``ask_usage``: OpenRouter always tells the usage; other OpenAI-compatible servers tell it only when asked.
     """
     body: dict[str, Any] = {
         "model": request.model,
         "messages": [encoded for message in request.messages for encoded in _encode_message(message, request.model)],
         "stream": request.stream,
     }
-    if request.stream:
+    if request.stream and ask_usage:
         body["stream_options"] = {"include_usage": True}
     return body | dict(request.params)
 

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
-import os
-import subprocess
-import sys
 import threading
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-import psutil
 import pytest
 
 from or_magic import api
@@ -31,31 +25,9 @@ from or_magic.errors import (
     UnknownModelError,
 )
 from or_magic.events import Closed, Metered, Notice, Opened, Piece
-from or_magic.offline import Server, serve
 
 from ..world.fixtures import Connect
-from ..world.kit import ROOT, RawServer, answer, books, own_threads, streamed, until
-from ..world.test_media import png
-
-
-@pytest.fixture
-def paced(open_session: Connect) -> Session:
-    """A session whose simulator takes its time."""
-    return open_session(offline=True, pace_s=0.01)
-
-
-def server_of(session: Session) -> Server:
-    server = session.engine._server
-    assert server is not None
-    return server
-
-
-def rows(session: Session) -> list[dict[str, Any]]:
-    return books(session.engine.ledger.path)
-
-
-def statuses(session: Session) -> list[str]:
-    return [row["status"] for row in rows(session)]
+from ..world.kit import RawServer, answer, own_threads, png, rows, server_of, statuses, streamed
 
 
 def test_ask_returns_the_whole_answer(offline: Session) -> None:
@@ -224,58 +196,6 @@ def test_a_stop_before_the_request_left_is_not_lost(offline: Session) -> None:
     assert (0, []) == (server_of(offline).received(), rows(offline))
 
 
-def test_aask_answers(offline: Session) -> None:
-    """For those who live in a loop."""
-
-    async def three() -> list[str]:
-        replies = await asyncio.gather(*(offline.aask(f"call {n}", model="offline/echo") for n in range(3)))
-        return [reply.text for reply in replies]
-
-    assert ["call 0", "call 1", "call 2"] == asyncio.run(three())
-
-
-def test_aask_raises_what_ask_raises(offline: Session) -> None:
-    """With the partial reply on it."""
-    with pytest.raises(TruncatedError) as caught:
-        asyncio.run(offline.aask("Hello", model="offline/cut"))
-    assert caught.value.reply.text
-
-
-def test_cancelling_aask_closes_the_connection(paced: Session) -> None:
-    """The server sees it, and the books know it."""
-
-    async def cancelled() -> None:
-        task = asyncio.create_task(paced.aask("Hello", model="offline/long:1000"))
-        await asyncio.sleep(0.3)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(cancelled())
-    assert server_of(paced).idle(2)
-    (billed,) = server_of(paced).billed()
-    assert ("cancelled", True) == (billed.status, billed.completion_tokens < 500)
-    assert until(lambda: statuses(paced) == ["interrupted"])
-
-
-def test_cancelling_aask_at_once_sends_nothing_or_books_it(paced: Session) -> None:
-    """Every moment of the first milliseconds is a moment to be cancelled in."""
-
-    async def cancelled() -> None:
-        for number in range(40):
-            task = asyncio.create_task(paced.aask(f"call {number}", model="offline/long:1000"))
-            await asyncio.sleep(number * 0.0005)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-    asyncio.run(cancelled())
-    assert server_of(paced).idle(5)
-    assert set() == {billed.status for billed in server_of(paced).billed()} - {"cancelled"}
-    assert len(rows(paced)) >= server_of(paced).received()
-    assert set(statuses(paced)) <= {"interrupted"}
-
-
 def test_threads_share_a_session(offline: Session) -> None:
     """64 at once, each with its own answer."""
     with ThreadPoolExecutor(64) as pool:
@@ -352,105 +272,6 @@ def test_first_calls_from_many_threads_make_one_session(home: Path, monkeypatch:
         found = set(pool.map(lambda _: id(api.current()), range(64)))
     api.use(None)
     assert 1 == len(found)
-
-
-def sockets() -> int:
-    return len(psutil.Process().net_connections("all"))
-
-
-@pytest.mark.parametrize("how", ["offline", "http", "busy"])
-def test_a_closed_session_leaves_nothing(open_session: Connect, how: str) -> None:
-    """No thread, no socket, no open file, no ResourceWarning."""
-    gc.collect()
-    before, files = sockets(), set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else set()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ResourceWarning)
-        with serve() as server:
-            session = open_session(offline=True) if how != "http" else open_session(base_url=server.url)
-            session.ask("Hello", model="offline/plain")
-            if how == "busy":
-                streams = [session.stream("Hello", model="offline/stall") for _ in range(3)]
-                for stream in streams:
-                    next(event for event in stream if isinstance(event, Piece))
-            session.reconcile()
-            session.close()
-            session.close()
-        gc.collect()
-    assert [] == own_threads()
-    assert before == sockets()
-    if files:
-        assert len(files) >= len(set(os.listdir("/proc/self/fd")))
-
-
-def test_closing_a_session_ends_its_running_calls_and_books_them(paced: Session) -> None:
-    """A kernel that shuts down must not leave a meter running."""
-    with ThreadPoolExecutor(4) as pool:
-        running = [pool.submit(paced.ask, f"call {n}", model="offline/long:5000") for n in range(4)]
-        assert until(lambda: len(rows(paced)) == 4 and all(row["generation_id"] for row in rows(paced)))
-        paced.close()
-        assert [CallInterruptedError] * 4 == [type(each.exception(10)) for each in running]
-    assert until(lambda: statuses(paced) == ["interrupted"] * 4)
-    assert until(lambda: own_threads() == [])
-
-
-def _python(script: str, home: Path) -> str:
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(home), "OR_MAGIC_HOME": str(home)}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script], env=environment, cwd=home, capture_output=True, text=True
-    )
-    assert "" == done.stderr
-    return done.stdout
-
-
-def test_importing_loads_nothing_heavy(tmp_path: Path) -> None:
-    """Loading is not felt (DESIGN §1)."""
-    script = """
-import sys
-import or_magic
-import or_magic.api
-heavy = ["openai", "pandas", "matplotlib", "ipywidgets", "pydantic", "httpx2", "httpcore2", "numpy", "IPython"]
-print([name for name in heavy if name in sys.modules])
-print(or_magic.OrMagicError.__name__, sorted(or_magic.__all__) == list(or_magic.__all__))
-"""
-    assert "[]\nOrMagicError True\n" == _python(script, tmp_path)
-
-
-def test_everything_but_the_notebook_works_without_ipython(tmp_path: Path) -> None:
-    """Floors 1-4 are for scripts too."""
-    script = """
-import sys
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("IPython", "ipywidgets", "traitlets", "ipykernel"):
-            raise ImportError(name + " is not installed here")
-sys.meta_path.insert(0, Refuse())
-import asyncio
-import or_magic as orm
-with orm.connect(offline=True) as session:
-    print(session.ask("one", model="offline/echo").text)
-    print(asyncio.run(session.aask("two", model="offline/echo")).text)
-    with session.stream("three", model="offline/echo") as stream:
-        print(stream.run().text)
-    print(session.reconcile(), len(session.models("gpt-5")) > 0)
-    try:
-        session.ask("four", model="offline/cut")
-    except orm.OrMagicError as error:
-        print(type(error).__name__)
-"""
-    assert ["one", "two", "three", "(0, 0) True", "TruncatedError"] == _python(script, tmp_path).split("\n")[:-1]
-
-
-def test_a_process_that_forgets_to_close_ends_by_itself(tmp_path: Path) -> None:
-    """Threads of ours must not keep an interpreter alive, nor complain at its end."""
-    script = """
-import or_magic as orm
-session = orm.connect(offline=True)
-stream = session.stream("Hello", model="offline/stall")
-for _, event in zip(range(3), stream):
-    pass
-print("end")
-"""
-    assert "end\n" == _python(script, tmp_path)
 
 
 def test_every_error_of_a_call_is_of_one_family(offline: Session) -> None:

@@ -173,8 +173,8 @@ def _money_fits(row: dict[str, Any], billed: Any) -> bool:
         return billed is not None and billed.cost_pico == row["cost_pico"]
     if row["cost_source"] == "none":
         return row["cost_pico"] == 0 and (billed is None or billed.cost_pico == 0)
-    if row["cost_source"] == "estimated":
-        return row["cost_pico"] > 0 and (billed is None or billed.cost_pico <= row["cost_pico"])
+    if row["cost_source"] == "estimated":  # an upper bound, which for a free model is 0
+        return row["cost_pico"] >= (0 if billed is None else billed.cost_pico)
     return row["cost_pico"] is None and row["cost_text"] is None
 
 

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,14 +106,16 @@ def _at_commit(nth: int) -> None:
 
 
 def raise_and_watch(orders: dict[str, Any]) -> int:
-    """Fork one child, kill it when its time is over, and return the signal that ended it (0: it ended by itself)."""
+    """Fork one child, kill it when its time is over, and return the signal that ended it; 0: it ended by itself."""
     child = os.fork()
     if child == 0:
         os.close(0)
         try:
             live(orders)
-        finally:
-            os._exit(0)
+        except BaseException:  # noqa: BLE001  told on stderr and by the exit code
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
     end = time.monotonic() + orders.get("kill_after_s", 30.0)
     while os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         if time.monotonic() >= end:

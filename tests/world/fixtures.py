@@ -10,7 +10,7 @@ import pytest
 
 from or_magic.api import Session, connect
 
-from .kit import LIMITS, Simulator, hard_deadline
+from .kit import LIMITS, RawServer, Simulator, hard_deadline, play_answer
 
 Connect = Callable[..., Session]
 LIMIT_S = 60.0
@@ -58,3 +58,24 @@ def simulator() -> Iterator[Simulator]:
     running = Simulator()
     yield running
     running.close()
+
+
+@pytest.fixture
+def paced(open_session: Connect) -> Session:
+    """A session whose simulator takes its time."""
+    return open_session(offline=True, pace_s=0.01)
+
+
+@pytest.fixture
+def raw_server() -> Iterator[RawServer]:
+    """A server that keeps what it was sent, and answers as an ordinary gateway does."""
+    with RawServer(play_answer) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine's own settings say is no part of a test."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)

@@ -8,17 +8,21 @@ import os
 import signal
 import socket
 import sqlite3
+import struct
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from or_magic.api import Session
+from or_magic.offline import Server
 from or_magic.values import Row, Timeouts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -212,3 +216,37 @@ def answer(text: str = "Hello", generation_id: str = "gen-raw", cost: str = "0.2
 def streamed(body: bytes, *headers: str) -> bytes:
     """Return a whole HTTP response of an event stream."""
     return response(body, "200 OK", *headers, kind="text/event-stream")
+
+
+def play_answer(sock: socket.socket, _: Asked) -> None:
+    """Answer as an ordinary gateway does."""
+    sock.sendall(streamed(answer(), "X-Generation-Id: gen-raw"))
+
+
+def server_of(session: Session) -> Server:
+    """Return the simulator inside an offline session."""
+    server = session.engine._server
+    assert server is not None
+    return server
+
+
+def rows(session: Session) -> list[dict[str, Any]]:
+    """Return the rows of a session's ledger."""
+    return books(session.engine.ledger.path)
+
+
+def statuses(session: Session) -> list[str]:
+    """Return what became of the calls of a session's ledger."""
+    return [row["status"] for row in rows(session)]
+
+
+def png() -> bytes:
+    """Return the smallest real picture."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0\1\2\3")) + chunk(b"IEND", b"")
+    )

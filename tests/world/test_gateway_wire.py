@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import gzip
 import json
 import socket
-import ssl
-import subprocess
-import threading
-from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import openai
 import pytest
@@ -20,35 +13,14 @@ import pytest
 from or_magic.api import Session
 from or_magic.errors import (
     CallError,
-    CallInterruptedError,
-    CallTimeoutError,
-    ConnectionFailedError,
     ProtocolError,
     RefusedError,
     TruncatedError,
 )
-from or_magic.values import Timeouts
 
 from ..canary import make_canary
 from .fixtures import Connect
-from .kit import Asked, RawServer, answer, books, read_request, response, streamed, until
-
-
-def play_answer(sock: socket.socket, _: Asked) -> None:
-    sock.sendall(streamed(answer(), "X-Generation-Id: gen-raw"))
-
-
-@pytest.fixture
-def server() -> Iterator[RawServer]:
-    with RawServer(play_answer) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
+from .kit import Asked, RawServer, answer, books, play_answer, response, streamed, until
 
 
 def ask(session: Session, server: RawServer) -> Asked:
@@ -58,13 +30,13 @@ def ask(session: Session, server: RawServer) -> Asked:
 
 
 def test_the_key_is_sent_exactly_once_and_nothing_else_is_told(
-    server: RawServer, open_session: Connect, canary: str, monkeypatch: pytest.MonkeyPatch
+    raw_server: RawServer, open_session: Connect, canary: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who uses which machine, and accounts of other services, are nobody's business (WIRE §11)."""
     for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ADMIN_KEY"):
         monkeypatch.setenv(name, "leak-me")
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Leak: leak-me")
-    asked = ask(open_session(base_url=server.url), server)
+    asked = ask(open_session(base_url=raw_server.url), raw_server)
     names = {name.lower() for name, _ in asked.headers}
     assert [f"Bearer {canary}"] == asked.all("Authorization")
     assert set() == {name for name in names if name.startswith(("x-stainless", "openai", "x-leak"))}
@@ -73,9 +45,9 @@ def test_the_key_is_sent_exactly_once_and_nothing_else_is_told(
     assert "POST /api/v1/chat/completions HTTP/1.1" == asked.line
 
 
-def test_the_body_is_ours(server: RawServer, open_session: Connect) -> None:
+def test_the_body_is_ours(raw_server: RawServer, open_session: Connect) -> None:
     """No field that nobody asked for."""
-    asked = ask(open_session(base_url=server.url, model="some/model"), server)
+    asked = ask(open_session(base_url=raw_server.url, model="some/model"), raw_server)
     expected = {
         "model": "some/model", "messages": [{"role": "user", "content": "Hello"}], "stream": True,
         "stream_options": {"include_usage": True},
@@ -83,28 +55,28 @@ def test_the_body_is_ours(server: RawServer, open_session: Connect) -> None:
     assert expected == json.loads(asked.body)
 
 
-def test_the_app_is_named_as_the_settings_say(server: RawServer, open_session: Connect) -> None:
+def test_the_app_is_named_as_the_settings_say(raw_server: RawServer, open_session: Connect) -> None:
     """Attribution (WIRE §1)."""
-    named = ask(open_session(base_url=server.url, app_url="https://app.example", app_name="My app"), server)
+    named = ask(open_session(base_url=raw_server.url, app_url="https://app.example", app_name="My app"), raw_server)
     assert (["https://app.example"], ["My app"]) == (named.all("HTTP-Referer"), named.all("X-OpenRouter-Title"))
-    plain = ask(open_session(base_url=server.url), server)
+    plain = ask(open_session(base_url=raw_server.url), raw_server)
     assert ([], []) == (plain.all("HTTP-Referer"), plain.all("X-OpenRouter-Title"))
 
 
 @pytest.mark.parametrize("name", ["Prüfstand Zürich", "日本", "a\nX-Evil: 1", "\x00", "naïve ☕"])
-def test_a_name_that_is_no_header_breaks_no_call(server: RawServer, open_session: Connect, name: str) -> None:
+def test_a_name_that_is_no_header_breaks_no_call(raw_server: RawServer, open_session: Connect, name: str) -> None:
     """Headers are ASCII; an app may be called anything."""
-    asked = ask(open_session(base_url=server.url, app_url="https://app.example", app_name=name), server)
+    asked = ask(open_session(base_url=raw_server.url, app_url="https://app.example", app_name=name), raw_server)
     assert [] == asked.all("X-Evil")
     assert ["https://app.example"] == asked.all("HTTP-Referer")
 
 
 @pytest.mark.parametrize("host", ["LocalHost", "127.0.0.1", "user:word@127.0.0.1"])
 def test_the_key_reaches_its_host_however_that_is_spelled(
-    server: RawServer, open_session: Connect, canary: str, host: str
+    raw_server: RawServer, open_session: Connect, canary: str, host: str
 ) -> None:
     """Upper case and user names in an address are the same host."""
-    asked = ask(open_session(base_url=f"http://{host}:{server.port}/api/v1"), server)
+    asked = ask(open_session(base_url=f"http://{host}:{raw_server.port}/api/v1"), raw_server)
     assert f"Bearer {canary}" in asked.all("Authorization")
 
 
@@ -157,85 +129,6 @@ def test_a_key_that_is_echoed_is_shown_nowhere(
             told += [error, str(error), repr(error), error.body, error.reply]
     told += books(session.engine.ledger.path)
     assert key[9:] not in repr(told)
-
-
-@pytest.fixture
-def proxy() -> Iterator[RawServer]:
-    with RawServer(play_answer) as running:
-        yield running
-
-
-def test_a_proxy_of_the_environment_is_used_with_its_password(
-    proxy: RawServer, open_session: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Companies have them."""
-    monkeypatch.delenv("OPENROUTER_API_KEY")
-    monkeypatch.setenv("http_proxy", f"http://me:p%40ss@127.0.0.1:{proxy.port}")
-    asked = ask(open_session(base_url="http://gateway.example/v1"), proxy)
-    assert "POST http://gateway.example/v1/chat/completions HTTP/1.1" == asked.line
-    assert [f"Basic {base64.b64encode(b'me:p@ss').decode()}"] == asked.all("Proxy-Authorization")
-    assert [] == asked.all("Authorization")
-
-
-def test_the_key_goes_through_the_tunnel_and_not_to_the_proxy(
-    certificate: Path, open_session: Connect, canary: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The proxy sees a name and a port, and its own password only."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate / "own.pem", certificate / "own.key")
-    inside: list[Asked] = []
-
-    def tunnel(sock: socket.socket, asked: Asked) -> None:
-        sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        with context.wrap_socket(sock, server_side=True) as tls, tls.makefile("rb") as reader:
-            while (found := read_request(reader)) is not None:
-                inside.append(found)
-                play_answer(tls, found)
-
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "own.pem"))
-    with RawServer(tunnel) as proxy:
-        monkeypatch.setenv("https_proxy", f"http://me:word@127.0.0.1:{proxy.port}")
-        session = open_session(base_url="https://gateway.example/v1")
-        assert ["Hello"] * 2 == [session.ask("Hello").text for _ in range(2)]
-        session.close()
-    (asked,) = proxy.asked
-    assert "CONNECT gateway.example:443 HTTP/1.1" == asked.line
-    assert ([], 1) == (asked.all("Authorization"), len(asked.all("Proxy-Authorization")))
-    assert [[f"Bearer {canary}"]] * 2 == [found.all("Authorization") for found in inside]
-    assert [[]] * 2 == [found.all("Proxy-Authorization") for found in inside]
-
-
-@pytest.mark.parametrize("exempt", ["127.0.0.1", "*", "localhost,127.0.0.1"])
-def test_an_exempt_host_is_asked_directly(
-    server: RawServer, proxy: RawServer, open_session: Connect, monkeypatch: pytest.MonkeyPatch, exempt: str
-) -> None:
-    """NO_PROXY is how local servers stay reachable."""
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
-    monkeypatch.setenv("no_proxy", exempt)
-    ask(open_session(base_url=server.url), server)
-    assert 0 == proxy.accepted
-
-
-def test_the_simulator_is_never_asked_through_a_proxy(
-    proxy: RawServer, open_session: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It lives in this process: a proxy elsewhere could not even reach it."""
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
-    assert "ok" == open_session(offline=True).ask("Hello", model="offline/plain").status
-    assert 0 == proxy.accepted
-
-
-def test_a_proxy_that_refuses_the_tunnel_sent_nothing(open_session: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With https the request never leaves without a tunnel."""
-    with RawServer(lambda sock, _: sock.sendall(response(b"", "407 Proxy Authentication Required"))) as proxy:
-        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
-        session = open_session(base_url="https://openrouter.example/api/v1")
-        with pytest.raises(ConnectionFailedError, match=r"Nothing was sent\."):
-            session.ask("Hello")
-    (asked,) = proxy.asked
-    assert "CONNECT openrouter.example:443 HTTP/1.1" == asked.line
-    assert [] == asked.all("Authorization")
-    assert [] == books(session.engine.ledger.path)
 
 
 @pytest.mark.parametrize("packed", [gzip.compress, lambda body: body])
@@ -327,84 +220,3 @@ def test_a_server_of_another_kind_is_a_typed_error_and_a_row(
     (row,) = books(session.engine.ledger.path)
     assert row["status"] in ("unknown", "partial", "error")
     assert (None, True) == (row["cost_pico"], row["cost_source"] in ("unknown", "estimated")) or row["cost_pico"]
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of our own authority, with its key, for localhost."""
-    folder = tmp_path_factory.mktemp("tls")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-               "-addext", "subjectAltName=DNS:localhost,DNS:gateway.example,IP:127.0.0.1", "-keyout", "own.key", "-out", "own.pem"]  # fmt: skip
-    try:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("openssl is not on this machine")
-    return folder
-
-
-@contextlib.contextmanager
-def tls_server(certificate: Path, play: object) -> Iterator[RawServer]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate / "own.pem", certificate / "own.key")
-    with RawServer(play, lambda sock: context.wrap_socket(sock, server_side=True)) as server:
-        yield server
-
-
-def test_an_authority_of_the_environment_is_trusted(
-    certificate: Path, open_session: Connect, canary: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """SSL_CERT_FILE is how companies name theirs."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "own.pem"))
-    with tls_server(certificate, play_answer) as server:
-        session = open_session(base_url=server.url.replace("http", "https"))
-        assert ["Hello"] * 3 == [session.ask("Hello").text for _ in range(3)]
-        assert (1, [f"Bearer {canary}"]) == (server.accepted, server.asked[0].all("Authorization"))
-
-
-def test_an_unknown_authority_is_refused_before_anything_is_sent(certificate: Path, open_session: Connect) -> None:
-    """A certificate that cannot be checked may be anybody's."""
-    with tls_server(certificate, play_answer) as server:
-        session = open_session(base_url=server.url.replace("http", "https"))
-        with pytest.raises(ConnectionFailedError, match=r"Nothing was sent\."):
-            session.ask("Hello")
-        assert [] == server.asked
-    assert [] == books(session.engine.ledger.path)
-
-
-def test_a_stream_over_tls_is_closed_by_another_thread(
-    certificate: Path, open_session: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Waking a read that waits inside TLS is a case of its own."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "own.pem"))
-    left: list[bool] = []
-
-    def stall(sock: socket.socket, _: Asked) -> None:
-        sock.sendall(
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + answer().partition(b"\n\n")[0] + b"\n\n"
-        )
-        with contextlib.suppress(OSError):
-            sock.recv(1)
-        left.append(True)
-
-    with tls_server(certificate, stall) as server:
-        session = open_session(base_url=server.url.replace("http", "https"))
-        stream = session.stream("Hello")
-        closer = threading.Timer(0.3, stream.close)
-        closer.start()
-        with pytest.raises(CallInterruptedError):
-            stream.run()
-        assert until(lambda: left, 3)
-    assert "Hello" == stream.reply.text
-    assert ["interrupted"] == [row["status"] for row in books(session.engine.ledger.path)]
-
-
-def test_a_server_that_never_speaks_tls_is_the_connect_limit(open_session: Connect) -> None:
-    """The handshake is part of connecting; nothing was sent."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        session = open_session(
-            base_url=f"https://127.0.0.1:{silent.getsockname()[1]}/v1", timeouts=Timeouts(0.5, 60, 60, 60)
-        )
-        with pytest.raises(CallTimeoutError, match=r"Nothing was sent\.") as caught:
-            session.ask("Hello")
-    assert "connect" == caught.value.phase
-    assert [] == books(session.engine.ledger.path)

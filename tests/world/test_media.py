@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +15,7 @@ from or_magic.content import Audio, File, Image, Text, Video
 from or_magic.errors import MediaError, OptionError
 from or_magic.media import part_of
 
-from .kit import books
-
-
-def png() -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0\1\2\3")) + chunk(b"IEND", b"")
-    )
-
+from .kit import books, png
 
 KINDS: dict[str, tuple[bytes, type, str | None]] = {
     "png": (png(), Image, "image/png"),

@@ -8,8 +8,6 @@ import os
 import resource
 import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import threading
 import warnings
@@ -28,7 +26,7 @@ from or_magic.ledger.sqlite import SqliteStore
 from or_magic.values import Row
 
 from .fixtures import Connect
-from .kit import ROOT, books, row
+from .kit import books, row
 
 
 class Breakable(SqliteStore):
@@ -297,56 +295,6 @@ def test_many_threads_do_not_queue_for_the_same_lock_one_after_another(store: Br
     assert sum(slept) < 8 * 3 * 0.2 / 2, "24 writes waited for their whole patience, one after another"
 
 
-_SPOOLER = """
-import sys, warnings
-from pathlib import Path
-from tests.world.kit import row
-from or_magic.ledger.record import to_json
-from or_magic.ledger.spool import Spool
-keep, out = Spool(Path(sys.argv[1])), []
-for number in range(int(sys.argv[3])):
-    keep.append({"op": "note", "name": f"{sys.argv[2]} {number}"})
-    if number % 7 == 0:
-        keep.drain(lambda entries: (out.extend(entries), [])[1])
-keep.drain(lambda entries: (out.extend(entries), [])[1])
-print("\\n".join(entry["name"] for entry in out))
-"""
-
-
-def test_processes_that_spool_and_drain_at_once_lose_nothing(tmp_path: Path) -> None:
-    """Each entry reaches a writer; a lock on a file that was just removed guards nothing."""
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", _SPOOLER, str(tmp_path / "ledger.sqlite"), f"p{number}", "150"],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )  # fmt: skip
-        for number in range(4)
-    ]
-    told = [process.communicate() for process in running]
-    assert [""] * 4 == [error for _, error in told]
-    found = [name for out, _ in told for name in out.split("\n") if name]
-    found += [entry["name"] for entry in all_of(Spool(tmp_path / "ledger.sqlite"))]
-    assert sorted(f"p{process} {number}" for process in range(4) for number in range(150)) == sorted(found)
-
-
-def test_a_spool_that_another_process_has_just_drained_is_no_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Between looking and opening the file may go."""
-    keep = Spool(tmp_path / "ledger.sqlite")
-    keep.append({"op": "one"})
-
-    def vanish(path: Path, *more: object) -> object:
-        Path(path).unlink(missing_ok=True)
-        return open(path, *more)
-
-    monkeypatch.setattr(spool, "open", vanish, raising=False)
-    assert [] == all_of(keep)
-
-
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
 def test_a_spool_of_somebody_else_is_not_believed(store: Breakable) -> None:
     """The temporary folder is everybody's: a stranger's lines must not become rows."""
@@ -358,17 +306,3 @@ def test_a_spool_of_somebody_else_is_not_believed(store: Breakable) -> None:
     os.chown(place.parent, 12345, 12345)
     life(ledger, "mine")
     assert ["mine"] == tags(store.path)
-
-
-def test_a_user_without_a_name_has_a_spool(home: Path, open_session: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Containers run under numbers that no passwd file knows."""
-    import pwd
-
-    def unknown(_: int) -> object:
-        raise KeyError("getpwuid(): uid not found: 12345")
-
-    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(pwd, "getpwuid", unknown)
-    assert "ok" == open_session(offline=True).ask("Hello", model="offline/plain").status
-    assert [None] == [found["user"] for found in books(home / "offline" / "ledger.sqlite")]
