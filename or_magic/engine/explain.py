@@ -25,4 +25,6 @@ def _billing(error: CallError, row: Row) -> str:
         return f"{dollars(row.cost_usd)} was billed."
     if row.cost_source == "estimated" and row.cost_usd is not None:
         return f"It may have cost up to {dollars(row.cost_usd)}."
+    if str(row.generation_id).startswith("gen-"):
+        return "What it cost is being asked for."
     return "What it cost is not known."

@@ -200,7 +200,7 @@ def _checked(status: str) -> Status:
 
 
 def _truncated(answer: _Answer) -> TruncatedError:
-    came = "; what came is kept in .reply" if answer.began else " and nothing had come"
+    came = "; what came is kept" if answer.began else ", and nothing had come"
     return TruncatedError(f"The answer ended before it was finished{came}.", "Run it again.")
 
 

@@ -220,3 +220,16 @@ def test_a_server_of_another_kind_is_a_typed_error_and_a_row(
     (row,) = books(session.engine.ledger.path)
     assert row["status"] in ("unknown", "partial", "error")
     assert (None, True) == (row["cost_pico"], row["cost_source"] in ("unknown", "estimated")) or row["cost_pico"]
+
+
+def test_a_name_that_cannot_be_resolved_is_not_sent(open_session: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notebook on a train."""
+
+    def no_network(*_: object, **__: object) -> object:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
+    session = open_session(base_url="https://gateway.example/v1")
+    with pytest.raises(ConnectionFailedError, match=r"gateway\.example cannot be reached .*Nothing was sent\."):
+        session.ask("Hello")
+    assert [] == books(session.engine.ledger.path)
