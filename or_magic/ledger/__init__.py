@@ -113,8 +113,9 @@ class Ledger:
 
     def close(self) -> None:
         """Close the file; what still waits in the spool then waits for the next session."""
-        with contextlib.suppress(LedgerError):  # it has warned; the entries stay where they are
-            self._drain()
+        if self._clock() >= self._try_again_at:
+            with contextlib.suppress(LedgerError):  # it has warned; the entries stay where they are
+                self._drain()
         self._store.close()
 
     def _write(self, action: Callable[[], None], entry: Callable[[], Entry]) -> None:

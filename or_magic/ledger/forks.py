@@ -10,6 +10,8 @@ import os
 import threading
 from collections.abc import Iterator
 
+_LONGEST_S = 5.0
+
 
 class _Gate:
     """Any number of threads may be inside; a fork waits until all have left, and keeps others out meanwhile."""
@@ -33,11 +35,24 @@ class _Gate:
                 self._mine.depth -= 1
                 self._change.notify_all()
 
+    @contextlib.contextmanager
+    def outside(self) -> Iterator[None]:
+        """Be outside for a while, as when a thread sleeps before it tries again."""
+        depth = getattr(self._mine, "depth", 0)
+        with self._change:
+            self._inside -= depth
+            self._change.notify_all()
+        try:
+            yield
+        finally:
+            with self._change:
+                self._inside += depth
+
     def before_fork(self) -> None:
-        """Wait until no other thread is inside, and let none in."""
+        """Wait until no other thread is inside, and let none in; a stuck disk must not freeze the kernel for ever."""
         self._change.acquire()
         mine = getattr(self._mine, "depth", 0)
-        self._change.wait_for(lambda: self._inside == mine)
+        self._change.wait_for(lambda: self._inside == mine, _LONGEST_S)
 
     def after_fork(self) -> None:
         """Let threads in again."""

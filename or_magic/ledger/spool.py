@@ -60,8 +60,10 @@ class Spool:
                 with contextlib.suppress(OSError):  # gone, taken by another process, or not to be read: next time
                     _drain_file(place, write)
             if self._memory:
-                write(self._memory)
+                strange = write(self._memory)
                 self._memory = []
+                with contextlib.suppress(OSError):
+                    _set_aside(self.places[0], strange)
 
 
 def _drain_file(place: Path, write: Callable[[Sequence[Entry]], Sequence[Entry]]) -> None:
@@ -71,9 +73,13 @@ def _drain_file(place: Path, write: Callable[[Sequence[Entry]], Sequence[Entry]]
         if file is None:
             return
         entries = [entry for line in file for entry in _parsed(line)]
-        for entry in write(entries):
-            _append(place.with_suffix(".bad"), json.dumps(entry).encode() + b"\n")
+        _set_aside(place, write(entries))
         place.unlink()
+
+
+def _set_aside(place: Path, strange: Sequence[Entry]) -> None:
+    for entry in strange:
+        _append(place.with_suffix(".bad"), json.dumps(entry).encode() + b"\n")
 
 
 def _append(place: Path, line: bytes) -> None:

@@ -183,7 +183,8 @@ class SqliteStore:
                     raise
                 if self._clock() >= end:
                     raise
-            self._sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads the tries
+            with gate.outside():
+                self._sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads the tries
             pause_s = min(pause_s * 1.5, 0.01)
 
 

@@ -60,7 +60,11 @@ def account(send: Send, books: Books, desk: Desk) -> Send:
 
     def accounted(request: Request) -> Generator[Event, None, None]:
         entry = _Entry(_open_row(request, desk), desk.clock)
-        books.open(entry.row)
+        try:
+            books.open(entry.row)
+        except BaseException:  # interrupted before anything was sent: no reservation may stay behind
+            books.discard(entry.row)
+            raise
         stream = send(request)
         try:
             for event in stream:

@@ -146,6 +146,8 @@ def _wrong(seen: Seen, row: dict[str, Any] | None, billed: Any) -> list[str]:
     case = f"{plan.fault}{' closed' * closed}{' by another' * plan.by_another}"
     statuses = outcome.statuses | ({"interrupted"} if closed else set())
     sources = outcome.sources | ({"reconciled", "unknown"} if row["status"] == "interrupted" else set())
+    if closed and row["status"] == "ok":
+        sources = sources | {"reconciled"}  # closed between the finish reason and the usage
     if row["status"] == "interrupted" and row["generation_id"] is None:
         sources = sources | {"estimated"}  # closed before there was an id to ask by
     faults = [

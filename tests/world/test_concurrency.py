@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -197,3 +200,25 @@ def test_a_fork_while_another_thread_asks_does_not_hang(home: Path, monkeypatch:
         api.use(None)
     assert [0] * 12 == codes
     assert 12 == sum(row["tag"] == "child" for row in books(home / "ledger.sqlite"))
+
+
+def test_a_fork_does_not_wait_for_a_ledger_that_is_locked(tmp_path: Path) -> None:
+    """A thread that only waits for a file is not inside SQLite."""
+    store = SqliteStore(tmp_path / "ledger.sqlite", patience_s=20.0)
+    ledger = Ledger(store, warn=lambda _: None)
+    ledger.open(row("before"))
+    waiting = threading.Event()
+    store._sleep = lambda pause_s: (waiting.set(), threading.Event().wait(pause_s))[0]
+    with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        writer = threading.Thread(target=ledger.open, args=(row("waits"),))
+        writer.start()
+        assert waiting.wait(5)
+        began = time.monotonic()
+        assert 0 == _in_a_fork(lambda: None)
+        took_s = time.monotonic() - began
+        other.execute("ROLLBACK")
+    writer.join()
+    ledger.close()
+    assert took_s < 5
+    assert ["before", "waits"] == [found["tag"] for found in books(store.path)]

@@ -13,6 +13,7 @@ import pytest
 from or_magic.api import Session
 from or_magic.errors import (
     CallError,
+    ConnectionFailedError,
     ProtocolError,
     RefusedError,
     TruncatedError,

@@ -219,7 +219,7 @@ def test_close_ends_a_long_wait_at_once(ledger: Ledger) -> None:
     asking.soon(pending(ledger))
     began = time.monotonic()
     asking.close()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 3.0
     assert "or_magic reconcile" not in own_threads()
     asking.soon(pending(ledger, "later"))
     assert [] == gateway.asked
@@ -240,7 +240,7 @@ def test_close_ends_a_question_that_hangs_at_once(open_session: Connect) -> None
         assert began_asking.wait(5)
         began = time.monotonic()
         session.close()
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 3.0
         assert [] == own_threads()
 
 

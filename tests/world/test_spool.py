@@ -306,3 +306,19 @@ def test_a_spool_of_somebody_else_is_not_believed(store: Breakable) -> None:
     os.chown(place.parent, 12345, 12345)
     life(ledger, "mine")
     assert ["mine"] == tags(store.path)
+
+
+def test_closing_does_not_wait_once_more_for_a_ledger_that_is_locked(store: Breakable) -> None:
+    """Whoever closes a notebook has waited for it already."""
+    ledger = Ledger(store, warn=lambda _: None)
+    life(ledger, "before")
+    slept: list[float] = []
+    with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        life(ledger, "locked out")
+        store._sleep = slept.append
+        ledger.close()
+        other.execute("ROLLBACK")
+    next_session(store)
+    assert [] == slept
+    assert ["before", "locked out"] == tags(store.path)
