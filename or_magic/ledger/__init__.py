@@ -113,7 +113,8 @@ class Ledger:
 
     def close(self) -> None:
         """Close the file; what still waits in the spool then waits for the next session."""
-        if self._clock() >= self._try_again_at:
+        # What is on a disk can wait for the next session; what is only in memory cannot.
+        if self._clock() >= self._try_again_at or self._spool.in_memory:
             with contextlib.suppress(LedgerError):  # it has warned; the entries stay where they are
                 self._drain()
         self._store.close()

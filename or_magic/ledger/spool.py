@@ -46,6 +46,11 @@ class Spool:
             self._memory.append(entry)
             return "memory"
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether anything waits where only this process can write it."""
+        return bool(self._memory)
+
     def waiting(self) -> bool:
         """Whether anything waits."""
         return bool(self._memory) or any(place.exists() for place in self.places)

@@ -132,10 +132,12 @@ def test_breaking_off_closes_the_connection(paced: Session) -> None:
 def test_another_thread_closes_a_stream_that_is_being_read(paced: Session) -> None:
     """The stop button; the reader is told."""
     stream = paced.stream("Hello", model="offline/long:1000")
-    closer = threading.Timer(0.2, stream.close)
-    closer.start()
+    closer = threading.Thread(target=stream.close)
     with pytest.raises(CallInterruptedError) as caught:
-        stream.run()
+        for event in stream:
+            if isinstance(event, Piece) and not closer.ident:
+                closer.start()
+    closer.join(10)
     assert caught.value.reply.text.startswith(" word")
     assert server_of(paced).idle(2)
     assert server_of(paced).billed()[0].completion_tokens < 500
