@@ -1,6 +1,7 @@
 """Answers of one chunk: what a call costs besides its answer, in CPU and until the first text.
 
 or_magic writes the row of each call durably, before it is sent and after it has ended; nobody else writes anything.
+A round's figure is the median of its calls; the best round counts, and the median of the rounds stands beside it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import peers
-from _common import Contender, Sample, Target, alternate, ask_client, environment, gateway, home, middle, show, write
+from _common import (
+    Contender,
+    Sample,
+    Target,
+    alternate,
+    ask_client,
+    environment,
+    gateway,
+    home,
+    least,
+    middle,
+    show,
+    write,
+)
 from bench_stream import contenders, label
 
 _COMMITS = 50
@@ -64,9 +78,10 @@ def report(able: list[Contender], samples: dict[str, list[Sample]]) -> None:
     rows: list[dict[str, Any]] = [
         {
             "one-chunk answers": label(each),
-            "CPU µs a call": middle(samples[each.name], "cpu_s") * 1e6,
-            "first text, µs": middle(samples[each.name], "first_s") * 1e6,
-            "whole call, µs": middle(samples[each.name], "whole_s") * 1e6,
+            "CPU µs a call": least(samples[each.name], "cpu_s") * 1e6,
+            "first text, µs": least(samples[each.name], "first_s") * 1e6,
+            "whole call, µs": least(samples[each.name], "whole_s") * 1e6,
+            "median of the rounds": middle(samples[each.name], "whole_s") * 1e6,
             "new connections in 100 calls": round(middle(samples[each.name], "connections")),
         }
         for each in able
@@ -75,9 +90,9 @@ def report(able: list[Contender], samples: dict[str, list[Sample]]) -> None:
     rows.sort(key=lambda row: row["CPU µs a call"])
     stream, ask, peer = (samples[name] for name in ("or_magic_stream", "or_magic_ask", "openai_sync"))
     targets = [
-        Target("first Piece, × openai's first text", middle(stream, "first_s") / middle(peer, "first_s"), 0.8),
-        Target("whole ask with its row, × openai, by CPU", middle(ask, "cpu_s") / middle(peer, "cpu_s"), 1.5),
-        Target("whole ask with its row, × openai, by time", middle(ask, "whole_s") / middle(peer, "whole_s"), 1.5),
+        Target("first Piece, × openai's first text", least(stream, "first_s") / least(peer, "first_s"), 0.8),
+        Target("whole ask with its row, × openai, by CPU", least(ask, "cpu_s") / least(peer, "cpu_s"), 1.5),
+        Target("whole ask with its row, × openai, by time", least(ask, "whole_s") / least(peer, "whole_s"), 1.5),
         Target("new connections in 100 calls", middle(ask, "connections"), 0),
     ]
     show("Small calls", rows, targets)
