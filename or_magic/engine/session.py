@@ -59,7 +59,8 @@ class Engine:
         self.ledger = ledger or Ledger(SqliteStore(home / "ledger.sqlite"))
         self._theirs = client is not None
         self._server: Server | None = None
-        self._lock = threading.Lock()
+        # Reentrant: the collector may close a forgotten stream, and book it, wherever this thread happens to be.
+        self._lock = threading.RLock()
         self._rows: OrderedDict[str, Row] = OrderedDict()
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         self._chores: threading.Thread | None = None

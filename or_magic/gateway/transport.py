@@ -58,9 +58,9 @@ class Transport(httpx2.BaseTransport):
             raise httpx2.ConnectError(str(error)) from None
         except _FAILURES as error:
             raise httpx2.ReadError(str(error)) from None
-        return httpx2.Response(
-            response.status, headers=response.headers, stream=_Body(response), extensions=response.extensions
-        )
+        # The client would keep cookies for ever, and stumble over odd ones.
+        headers = [(name, value) for name, value in response.headers if name.lower() != b"set-cookie"]
+        return httpx2.Response(response.status, headers=headers, stream=_Body(response), extensions=response.extensions)
 
     def close(self) -> None:
         """Close every connection."""

@@ -44,7 +44,7 @@ class Ledger:
         self._warn = warn
         self._clock = clock
         self._try_again_at = float("-inf")
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._warned = False
         self._looked = False
 

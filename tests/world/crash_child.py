@@ -76,11 +76,11 @@ def _around(method: str, where: str, nth: int) -> None:
 
     def deadly(*given: Any) -> Any:
         nonlocal count
-        count += 1
-        if where == "before" and count == nth:
+        count = mine = count + 1  # two threads may be inside at once
+        if where == "before" and mine == nth:
             die()
         result = real(*given)
-        if where == "after" and count == nth:
+        if where == "after" and mine == nth:
             die()
         return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import subprocess
@@ -65,9 +66,9 @@ def orders(server: Server, home: Path, name: str, **more: Any) -> dict[str, Any]
     return told | more
 
 
-def _deaths(server: Server, home: Path, count: int, seed: int) -> None:
+def _deaths(nursery: Nursery, server: Server, home: Path, count: int, seed: int) -> None:
     """Kill ``count`` children on one ledger and check it after each."""
-    chance, nursery, killed = random.Random(seed), Nursery(), 0
+    chance, killed = random.Random(seed), 0
     for number in range(count):
         point = chance.choice((*POINTS, "", "", "", ""))
         more: dict[str, Any] = {"point": point, "nth": chance.randint(1, 8), "model": chance.choice(MODELS)}
@@ -77,7 +78,6 @@ def _deaths(server: Server, home: Path, count: int, seed: int) -> None:
         killed += ended == KILLED
         assert point == "" or ended == KILLED, more
         _check(server, home)
-    nursery.close()
     assert killed >= 0.9 * count
 
 
@@ -99,7 +99,8 @@ def _survive(tmp_path: Path, server: Server, count: int) -> None:
 
     def work(home: Path, seed: int) -> None:
         try:
-            _deaths(server, home, count // 2, seed)
+            with contextlib.closing(Nursery()) as nursery:
+                _deaths(nursery, server, home, count // 2, seed)
         except BaseException as error:  # noqa: BLE001  shown by the main thread
             failed.append(error)
 

@@ -99,3 +99,25 @@ def test_three_hundred_damaged_responses_are_booked(open_session: Connect) -> No
 def test_twenty_thousand_damaged_responses_are_booked(open_session: Connect) -> None:
     """The same at length."""
     _survive(open_session, 20_000, seed=2)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 429 Too\xa6Many",
+        b"HTTP/1.1 200 O\xff",
+        b"HTTP/1.1 307 \xe9\r\nLocation: http://x/\xff",
+        b"HTTP/1.1 502 \xff",
+    ],
+)
+@pytest.mark.parametrize("kind", [b"application/json", b"text/event-stream"])
+def test_odd_bytes_in_an_answer_do_not_unsend_the_request(open_session: Connect, head: bytes, kind: bytes) -> None:
+    """The server has run it by then: the books must know, and the error must not say otherwise."""
+    sent = head + b"\r\nContent-Type: " + kind + b"\r\nContent-Length: 0\r\n\r\n"
+    with RawServer(lambda sock, _: sock.sendall(sent)) as server:
+        session = open_session(base_url=server.url, timeouts=LIMITS)
+        with pytest.raises(CallError) as caught:
+            session.ask("Hello")
+        assert 1 == len(server.asked)
+    assert "Nothing was sent." not in str(caught.value)
+    assert 1 == len(books(session.engine.ledger.path))

@@ -234,3 +234,13 @@ def test_a_name_that_cannot_be_resolved_is_not_sent(open_session: Connect, monke
     with pytest.raises(ConnectionFailedError, match=r"gateway\.example cannot be reached .*Nothing was sent\."):
         session.ask("Hello")
     assert [] == books(session.engine.ledger.path)
+
+
+@pytest.mark.parametrize("cookie", ["track=me; Path=/", "tr\xa6ck=m\xff"])
+def test_no_cookie_is_kept(open_session: Connect, cookie: str) -> None:
+    """An API needs none: it would tell sessions apart, and an odd one would break every later call."""
+    played = streamed(answer(), f"Set-Cookie: {cookie}").replace(cookie.encode(), cookie.encode("latin-1"))
+    with RawServer(lambda sock, _: sock.sendall(played)) as server:
+        session = open_session(base_url=server.url)
+        assert ["ok"] * 2 == [session.ask("Hello").status for _ in range(2)]
+        assert [] == server.asked[-1].all("Cookie")
