@@ -21,6 +21,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from or_magic.api import Session
 from or_magic.offline import Server
 from or_magic.values import Row, Timeouts
@@ -109,6 +111,15 @@ class Simulator:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/offline/ledger", timeout=30) as answer:
             told: list[dict[str, Any]] = json.loads(answer.read(), parse_float=Decimal)["data"]
         return told
+
+    def freeze(self) -> None:
+        """Stop the process, and return when it has stopped."""
+        self.process.send_signal(signal.SIGSTOP)
+        assert until(lambda: psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED)
+
+    def thaw(self) -> None:
+        """Let the process go on."""
+        self.process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         """End the process."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import socket
 import threading
 import time
@@ -180,9 +178,9 @@ def test_a_server_that_is_frozen_is_a_silent_one(open_session: Connect, simulato
     """Half-open TCP: the kernel still acknowledges what nobody reads."""
     session = open_session(base_url=simulator.url, timeouts=replace(WIDE, first_token_s=0.5))
     assert "ok" == session.ask("Hello", model="offline/plain").status
-    os.kill(simulator.process.pid, signal.SIGSTOP)
+    simulator.freeze()
     error, took_s = run_into(session)
-    os.kill(simulator.process.pid, signal.SIGCONT)
+    simulator.thaw()
     assert "first token" == error.phase
     assert took_s <= 0.5 + SLACK_S
     assert ["ok", "unknown"] == [row["status"] for row in books(session.engine.ledger.path)]
@@ -197,7 +195,7 @@ def test_a_server_that_freezes_in_the_middle_is_idle(open_session: Connect) -> N
     with hard_deadline(15), pytest.raises(CallTimeoutError) as caught:
         for number, _ in enumerate(stream):
             if number == 20:
-                os.kill(simulator.process.pid, signal.SIGSTOP)
+                simulator.freeze()
     simulator.close()
     assert "idle" == caught.value.phase
     assert caught.value.reply.text.startswith(" word")
