@@ -96,6 +96,10 @@ class CallError(OrMagicError):
     def __str__(self) -> str:
         return " ".join([words for words in (self.happened, self.billed, self.advice) if words])
 
+    def _render_traceback_(self) -> list[str]:
+        happened = " ".join([words for words in (self.happened, self.billed) if words])
+        return [f"{type(self).__name__}: {happened}", *([self.advice] if self.advice else [])]
+
     @property
     def label(self) -> str:
         """A short name for the ledger, which must not hold words of prompts or answers."""

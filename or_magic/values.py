@@ -15,6 +15,7 @@ Status = Literal["open", "ok", "partial", "interrupted", "error", "refused", "un
 CostSource = Literal["billed", "reconciled", "estimated", "unknown", "none"]
 
 # Money has a context of its own: a notebook may have set another precision for its own sums.
+_CENT = Decimal("0.01")
 EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
 
 
@@ -220,12 +221,12 @@ class Total:
         )
 
     def __str__(self) -> str:
-        told = dollars(self.billed_usd, digits=4)
+        told = dollars(self.billed_usd, digits=4) + " simulated" * self.simulated
         if self.estimated_usd:
             told += f" + ~{dollars(self.estimated_usd, digits=4)} estimated"
         if self.unknown_calls:
             told += f" + {self.unknown_calls} unknown"
-        return f"{told} simulated" if self.simulated else told
+        return told
 
     __repr__ = __str__
 
@@ -233,7 +234,10 @@ class Total:
     def at_least(self) -> str:
         """One short figure: the billed money, with ``≥`` where something is missing from it."""
         missing = "≥ " if self.unknown_calls or self.estimated_usd else ""
-        return f"{missing}{dollars(self.billed_usd, digits=4)}"
+        short = dollars(self.billed_usd, digits=4)
+        # Below a cent every digit counts: the whole must not look smaller than its last part.
+        exact = self.billed_usd >= _CENT or Decimal(short[1:]) == self.billed_usd
+        return f"{missing}{short if exact else dollars(self.billed_usd)}"
 
 
 def dollars(amount_usd: Decimal, digits: int = 6) -> str:

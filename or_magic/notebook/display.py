@@ -29,7 +29,8 @@ def show(face: Face, stream: Stream, *, live: bool) -> Reply:
     announcement = face.announcement(face.session())
     if announcement:
         _say(announcement)
-    typist = _Typist(announcement, flushed=hasattr(shell, "kernel")) if live and _somebody_looks(shell) else None
+    live = live and _somebody_looks(shell) and _alone(shell)
+    typist = _Typist(announcement, flushed=hasattr(shell, "kernel")) if live else None
     try:
         for event in stream:
             if typist:
@@ -150,6 +151,14 @@ def _somebody_looks(shell: Any) -> bool:
         return True
     content = shell.get_parent().get("content") or {}
     return bool(content.get("allow_stdin", False))
+
+
+def _alone(shell: Any) -> bool:
+    """Whether the cell is nothing but our magic: clearing the typed words clears all that the cell has shown."""
+    if not hasattr(shell, "kernel"):
+        return True
+    content = shell.get_parent().get("content") or {}
+    return str(content.get("code", "")).lstrip().startswith(("%%or", "%%openrouter"))
 
 
 def _plain(reply: Reply) -> str:

@@ -63,7 +63,11 @@ class Face:
         """Make the simulator the chosen gateway, for Python code as well."""
         from .. import api
 
-        api.use(api.connect(offline=True, pace_s=_PACE_S))
+        session = api.current()
+        if session.engine.simulated:  # the session goes on, now by choice
+            session.automatic = False
+        else:
+            api.use(api.connect(offline=True, pace_s=_PACE_S))
 
     def close(self) -> None:
         """Take back magics, hooks, threads and connections."""
@@ -100,6 +104,7 @@ class Face:
 
     def _after_cell(self, result: Any) -> None:
         """Close what a failed cell left running: its traceback would keep the stream, and the bill, alive."""
+        self.just_drawn = None  # a value that this cell did not display is drawn when it is asked for
         api = sys.modules.get("or_magic.api")
         if api is not None and result is not None and not result.success:
             session = api.existing()

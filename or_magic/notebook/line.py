@@ -43,7 +43,12 @@ def ask(face: Face, rest: str) -> Reply:
 
 def models(face: Face, rest: str) -> pd.DataFrame:
     """Return the models whose id or name holds every word of ``rest``, with prices."""
-    return face.session().models(rest)
+    found = face.session().models(rest)
+    return (
+        found
+        if _wide(face)
+        else found[["id", "context_tokens", "prompt_usd_per_million", "completion_usd_per_million"]]
+    )
 
 
 def use(face: Face, rest: str) -> None:
@@ -67,12 +72,16 @@ def spend(face: Face, rest: str) -> pd.DataFrame:
     told = _view(rest)
     tracker: Tracker = face.session().tracker
     _say(str(tracker.total(all=told.all, since=told.since)))
-    return tracker.summary(by=told.by or "model", all=told.all, since=told.since)
+    table = tracker.summary(by=told.by or "model", all=told.all, since=told.since)
+    return table if _wide(face) else table[["calls", "total_tokens", "cost_usd", "unknown_calls"]]
 
 
 def plot(face: Face, rest: str) -> None:
     """Plot the spend over time, or bars by a column."""
     told = _view(rest)
+    if not _wide(face):
+        _say("A terminal shows no pictures. In Python: orm.tracker.plot().figure.savefig('spend.png')")
+        return
     face.session().tracker.plot(by=told.by, all=told.all, since=told.since)
 
 
@@ -82,7 +91,7 @@ def reconcile(face: Face, rest: str) -> None:  # noqa: ARG001 - every command ta
     if unknown:
         _say(f"{unknown} calls have a cost that the gateway does not tell (yet).")
     else:
-        _say("What can be asked for is known: every call that the gateway has a record of has its cost.")
+        _say("Nothing is left to ask: every cost that the gateway knows is in the ledger.")
 
 
 def show_help(_face: Face, _rest: str) -> None:
@@ -122,6 +131,11 @@ def _view(rest: str) -> argparse.Namespace:
     parser.add_argument("--since")
     parser.add_argument("--all", action="store_true")
     return parser.parse_args(shlex.split(rest))
+
+
+def _wide(face: Face) -> bool:
+    # A terminal hides the columns in the middle: the very ones that were asked for.
+    return hasattr(face.shell, "kernel")
 
 
 def _say(text: str) -> None:

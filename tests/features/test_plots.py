@@ -110,7 +110,7 @@ def test_the_title_says_what_the_lines_leave_out(tmp_path: Path) -> None:
     """Unknown and estimated money is not in the lines, and simulated money is not money."""
     rows = [row(0, cost_usd="0.0412"), row(1, cost_usd="0.001", cost_source="estimated"), unknown(2), unknown(3)]
     ax = tracker_of(tmp_path, *rows, simulated=True).plot()
-    assert "Spend over time: $0.0412 + ~$0.0010 estimated + 2 unknown simulated" == ax.get_title(loc="left")
+    assert "Spend over time: $0.0412 simulated + ~$0.0010 estimated + 2 unknown" == ax.get_title(loc="left")
     assert "acme/one  $0.0412" in texts(ax)
     assert 0.0412 == ax.lines[0].get_ydata()[-1]
 
