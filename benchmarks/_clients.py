@@ -24,6 +24,7 @@ from urllib.request import urlopen
 MODEL = "openai/gpt-4o-mini"
 _WORD_SIZE = 5
 _KEY = "no-key"
+_ANSWERS = 3
 
 
 class Taken(NamedTuple):
@@ -239,15 +240,20 @@ CLIENTS: dict[str, Callable[[str], Ask]] = {
 
 
 def stream(ask: Ask, chunks: int) -> dict[str, float]:
-    """Measure one long answer."""
-    resident = _resident_bytes()
-    wall, cpu = time.perf_counter(), time.process_time()
-    taken = _checked(ask(f"words-{chunks}"), chunks)
+    """Measure a long answer a few times; time and CPU are the best ones, memory is what the first one took."""
+    walls, cpus, grown = [], [], 0
+    for _ in range(_ANSWERS):
+        resident = _resident_bytes()
+        wall, cpu = time.perf_counter(), time.process_time()
+        taken = _checked(ask(f"words-{chunks}"), chunks)
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+        grown = grown or _peak_bytes() - resident
     return {
-        "wall_s": time.perf_counter() - wall,
-        "cpu_s": time.process_time() - cpu,
+        "wall_s": min(walls),
+        "cpu_s": min(cpus),
         "pieces": taken.pieces,
-        "grown_bytes": _peak_bytes() - resident,
+        "grown_bytes": grown,
         "text_bytes": taken.size,
     }
 

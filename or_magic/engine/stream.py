@@ -39,6 +39,7 @@ class Stream:
         self._reply: Reply | None = None
         self._closed_by: int | None = None
         self._finished = False
+        self._turn = threading.Lock()  # a generator must not be read and closed at once
 
     @property
     def reply(self) -> Reply:
@@ -50,7 +51,8 @@ class Stream:
 
     def __next__(self) -> Event:
         try:
-            event = next(self._events)
+            with self._turn:
+                event = next(self._events)
         except StopIteration:
             self._finish()
             raise
@@ -76,10 +78,12 @@ class Stream:
         if self._reply is not None:
             return
         self._stop()
+        if not self._turn.acquire(blocking=False):  # it is being read right now, by a thread that the stop ends
+            return
         try:
             self._events.close()
-        except ValueError:  # it is being read right now, in another thread, which ends it
-            return
+        finally:
+            self._turn.release()
         self._closed_by = threading.get_ident()
         self._reply, _ = self._booked(self._answer.reply())
 

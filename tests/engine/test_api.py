@@ -159,6 +159,29 @@ def test_a_loop_closed_from_another_thread_does_not_end_as_if_it_were_over(paced
         read()
 
 
+def test_a_reader_that_comes_while_another_thread_closes_is_told(paced: Session) -> None:
+    """Booking takes a moment, and in that moment the reader may come for the next event."""
+    store = paced.engine.ledger._store
+    inside, go_on, settle = threading.Event(), threading.Event(), store.settle
+
+    def slow(rows: Any) -> None:
+        inside.set()
+        go_on.wait(10)
+        settle(rows)
+
+    store.settle = slow  # type: ignore[method-assign]
+    stream = paced.stream("Hello", model="offline/long:1000")
+    next(stream)
+    closer = threading.Thread(target=stream.close)
+    closer.start()
+    assert inside.wait(10)
+    threading.Timer(0.2, go_on.set).start()
+    with pytest.raises(CallInterruptedError):
+        list(stream)
+    closer.join()
+    assert ["interrupted"] == statuses(paced)
+
+
 @pytest.mark.parametrize(("model", "error"), [("offline/plain", None), ("offline/error-520", ProviderError)])
 def test_closing_after_the_end_changes_nothing(offline: Session, model: str, error: type[CallError] | None) -> None:
     """A complete answer stays complete, a failure keeps its reason."""
