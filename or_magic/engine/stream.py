@@ -82,10 +82,10 @@ class Stream:
             return
         try:
             self._events.close()
+            self._closed_by = threading.get_ident()
+            self._reply, _ = self._booked(self._answer.reply())
         finally:
             self._turn.release()
-        self._closed_by = threading.get_ident()
-        self._reply, _ = self._booked(self._answer.reply())
 
     def __enter__(self) -> Self:
         return self

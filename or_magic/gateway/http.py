@@ -125,6 +125,8 @@ class Gateway:
             raise self._ended(error, deadlines).error or not_the_protocol("no answer") from None
         except ValueError:
             raise not_the_protocol(f"{self.base_url}{path} did not answer with JSON") from None
+        except RuntimeError:  # the client was closed by another thread, between our getting and using it
+            raise stopped() from None
         finally:
             self._queries.discard(deadlines)
 
@@ -156,7 +158,7 @@ class Gateway:
                     response = stack.enter_context(closing(self._post(request)))
             except (openai.APIError, httpx2.HTTPError) as error:
                 return self._ended(error, deadlines)
-            except (TypeError, ValueError) as error:  # the client could not even write it down
+            except (TypeError, ValueError, RuntimeError) as error:  # not even written down; RuntimeError: just closed
                 return failed(unsendable(error), sent=False)
             if self._theirs is not None:
                 stack.enter_context(watchdog(deadlines, _socket_of(response)))

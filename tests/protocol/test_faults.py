@@ -298,4 +298,4 @@ def test_every_exception_is_of_the_one_family() -> None:
     for code in CODES:
         fault = _fault(code)
         assert isinstance(fault, OrMagicError)
-        assert [f"{type(fault).__name__}: {fault}"] == fault._render_traceback_()
+        assert f"{type(fault).__name__}: {fault}" == " ".join(fault._render_traceback_())
