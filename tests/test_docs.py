@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from or_magic.notebook.line import COMMANDS
+from or_magic.notebook.commands import COMMANDS
 from or_magic.options import help_text
 
 from .notebook.kernel import Kernel

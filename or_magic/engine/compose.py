@@ -24,7 +24,6 @@ def compose(
     origin: Origin,
     *,
     values: Mapping[str, Any] | None = None,
-    stream: bool = True,
 ) -> Request:
     """Return the request; ``values`` opts in to templates in the prompt and the system prompt.
 
@@ -42,7 +41,7 @@ def compose(
         model=options.model or settings.model,
         messages=tuple(messages),
         params=_params(options),
-        stream=stream,
+        stream=not options.no_stream,
         origin=origin,
         timeouts=settings.timeouts,
     )
@@ -90,9 +89,47 @@ def _checked(part: Part) -> Part:
     return part
 
 
+def _named(options: Options) -> dict[str, Any]:
+    """Return the fields of the request that options of their own name (WIRE.md §2)."""
+    routing = {"only": list(options.provider), "sort": options.sort, "zdr": options.zdr or None}
+    named = {
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        "max_tokens": options.max_tokens,
+        "seed": options.seed,
+        "stop": list(options.stop),
+        "reasoning": _reasoning(options.reasoning),
+        "provider": {name: value for name, value in routing.items() if value},
+    }
+    return {name: value for name, value in named.items() if value is not None and value not in ([], {})}
+
+
+def _reasoning(level: str | int | None) -> dict[str, Any] | None:
+    if level is None:
+        return None
+    return {"effort": level} if isinstance(level, str) else {"max_tokens": level}
+
+
+def _with(named: Mapping[str, Any], params: Mapping[str, Any], at: str = "") -> dict[str, Any]:
+    """Return both together.
+
+    Raises:
+        OptionError: they say different things about the same field.
+    """
+    both = dict(named)
+    for name, value in params.items():
+        mine = both.get(name)
+        if isinstance(mine, dict) and isinstance(value, Mapping):
+            both[name] = _with(mine, value, f"{at}{name}.")
+        elif name in both and mine != value:
+            raise OptionError(f"{at}{name} is given twice: {mine!r} and {value!r}. Nothing was sent.")
+        else:
+            both[name] = value
+    return both
+
+
 def _params(options: Options) -> Mapping[str, Any]:
-    named = {"temperature": options.temperature, "max_tokens": options.max_tokens}
-    params = {name: value for name, value in named.items() if value is not None} | dict(options.params)
+    params = _with(_named(options), options.params)
     told = [options.model, options.tag, *params]
     try:
         json.dumps([told, params], allow_nan=False, ensure_ascii=False).encode()

@@ -87,7 +87,6 @@ class Engine:
         *,
         values: Mapping[str, Any] | None = None,
         origin: Origin | None = None,
-        streamed: bool = True,
     ) -> Stream:
         """Return the running call.
 
@@ -102,7 +101,7 @@ class Engine:
             )
         self._begin_chores()
         origin = replace(origin or Origin(), call_id=uuid.uuid4().hex, tag=options.tag)
-        request = compose(prompt, options, self.settings, origin, values=values, stream=streamed)
+        request = compose(prompt, options, self.settings, origin, values=values)
         call_id = origin.call_id
         stream = Stream(
             self._send(request),

@@ -86,9 +86,9 @@ class Face:
         def openrouter(line: str, cell: str | None = None) -> Any:
             """Ask a model with the rest of the cell, or run a command; ``%or help`` tells all."""
             from . import cell as cells
-            from . import line as lines
+            from . import commands
 
-            return lines.run(self, line) if cell is None else cells.run(self, line, cell)
+            return commands.run(self, line) if cell is None else cells.run(self, line, cell)
 
         # IPython's own expansion is all or nothing, and eats dollars; ours says what is wrong.
         setattr(openrouter, MAGIC_NO_VAR_EXPAND_ATTR, True)
@@ -113,7 +113,7 @@ class Face:
 
     def _warm(self) -> None:
         from ..errors import OrMagicError
-        from . import cell, line  # noqa: F401 - what the first cell would import
+        from . import cell, commands  # noqa: F401 - what the first cell would import
 
         with contextlib.suppress(OrMagicError):  # the first cell will say what is wrong, where somebody reads it
             session = self.session()

@@ -230,7 +230,7 @@ def test_a_whole_answer_that_stalls_is_unknown_not_broken(offline: Session) -> N
 
     offline.engine.settings = replace(offline.engine.settings, timeouts=replace(WIDE, total_s=0.5))
     for model in ("offline/stall", "offline/drip:0.01", "offline/stall-headers"):
-        stream = offline.engine.stream("Hello", Options(model=model), streamed=False)
+        stream = offline.engine.stream("Hello", Options(model=model, no_stream=True))
         with hard_deadline(15), pytest.raises(CallTimeoutError) as caught:
             stream.run()
         assert ("total", "unknown") == (caught.value.phase, caught.value.reply.status)

@@ -1,0 +1,47 @@
+"""``%openrouter COMMAND``: each command is a function of the face and the rest of the line."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from ...errors import OptionError
+from ...options import help_text
+from . import asking, models, spending
+from .command import Command, say
+
+if TYPE_CHECKING:
+    from ..face import Face
+
+
+def run(face: Face, line: str) -> Any:
+    """Run the command that ``line`` begins with.
+
+    Raises:
+        OptionError: there is no such command; the closest one is named, and nothing is sent to a model.
+    """
+    name, _, rest = line.strip().partition(" ")
+    command = COMMANDS.get(name or "help")
+    if command is None:
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        hint = f"Did you mean %or {near[0]}?" if near else f"Known are {', '.join(COMMANDS)}."
+        raise OptionError(f"{name!r} is not a command. {hint} Nothing was sent. To ask a model: %or ask {line.strip()}")
+    return command.run(face, rest.strip())
+
+
+def show_help(face: Face, _rest: str) -> None:
+    """Print the options and the commands."""
+    width = 2 + max(len(command.usage) for command in COMMANDS.values())
+    told = "\n".join([f"  %or {command.usage:<{width}}{command.does}" for command in COMMANDS.values()])
+    model = face.session().engine.settings.model
+    say(f"{help_text()}\nThe prompt is the rest of the cell; {{{{ expression }}}} in it is a Python expression.")
+    say(f"Every value may be $name (a variable) or @file (its text). The default model is {model}.\n")
+    say(f"commands:\n{told}")
+
+
+COMMANDS: dict[str, Command] = {
+    **asking.COMMANDS,
+    **models.COMMANDS,
+    **spending.COMMANDS,
+    "help": Command(show_help, "help", "this text"),
+}

@@ -1,0 +1,42 @@
+"""Commands about models: what there is, and which one is used."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ...errors import OptionError
+from .command import Command, is_terminal, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..face import Face
+
+_NARROW = ["id", "context_tokens", "prompt_usd_per_million", "completion_usd_per_million"]
+
+
+def models(face: Face, rest: str) -> pd.DataFrame:
+    """Return the models whose id or name holds every word of ``rest``, with prices."""
+    found = face.session().models(rest)
+    return found[_NARROW] if is_terminal(face) else found
+
+
+def use(face: Face, rest: str) -> None:
+    """Choose the model for what follows, or the offline simulator."""
+    if not rest or " " in rest:
+        raise OptionError("use takes one model id, or the word offline, as in: %or use anthropic/claude-sonnet-4.6")
+    if rest == "offline":
+        face.use_offline()
+        say("Answers now come from the offline simulator: no model writes them, and nothing is billed.")
+        return
+    session = face.session()
+    session.engine.settings = replace(session.engine.settings, model=rest)
+    known = session.engine.catalog.models().find(rest) is not None
+    say(f"The default model is now {rest}." + ("" if known else " The catalogue does not know it (it may lag behind)."))
+
+
+COMMANDS = {
+    "models": Command(models, "models [QUERY]", "the models that match every word, with prices"),
+    "use": Command(use, "use ID|offline", "the model for what follows, or the simulator"),
+}

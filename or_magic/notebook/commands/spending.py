@@ -1,0 +1,59 @@
+"""Commands about money: what was spent, as a sentence, a table and a picture."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from .command import Command, Parser, is_terminal, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..face import Face
+
+_NARROW = ["calls", "total_tokens", "cost_usd", "unknown_calls"]
+
+
+def spend(face: Face, rest: str) -> pd.DataFrame:
+    """Say what was spent and return it by column."""
+    told = _view(rest)
+    tracker = face.session().tracker
+    say(str(tracker.total(all=told.all, since=told.since)))
+    table = tracker.summary(by=told.by or "model", all=told.all, since=told.since)
+    return table[_NARROW] if is_terminal(face) else table
+
+
+def plot(face: Face, rest: str) -> None:
+    """Plot the spend over time, or bars by a column."""
+    told = _view(rest)
+    if is_terminal(face):
+        say("A terminal shows no pictures. In Python: orm.tracker.plot().figure.savefig('spend.png')")
+        return
+    face.session().tracker.plot(by=told.by, all=told.all, since=told.since)
+
+
+def reconcile(face: Face, rest: str) -> None:  # noqa: ARG001 - every command takes the rest of the line
+    """Ask the gateway what calls cost whose cost is not known, and say how many are left."""
+    _, unknown = face.session().reconcile()
+    if unknown:
+        say(f"{unknown} calls have a cost that the gateway does not tell (yet).")
+    else:
+        say("Nothing is left to ask: every cost that the gateway knows is in the ledger.")
+
+
+def _view(rest: str) -> argparse.Namespace:
+    parser = Parser()
+    parser.add_argument("--by")
+    parser.add_argument("--since")
+    parser.add_argument("--all", action="store_true")
+    return parser.read(rest)
+
+
+_VIEW = ("--by", "--since", "--all")
+
+COMMANDS = {
+    "spend": Command(spend, "spend [--by COLUMN] [--since 7d] [--all]", "what was spent, in all and by COLUMN", _VIEW),
+    "plot": Command(plot, "plot [--by COLUMN] [--since 7d] [--all]", "the spend over time, or bars by COLUMN", _VIEW),
+    "reconcile": Command(reconcile, "reconcile", "ask what broken calls cost"),
+}

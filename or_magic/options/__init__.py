@@ -1,0 +1,182 @@
+"""The magic's line ⇄ Options; ``parse(format_line(options)) == options``. Pure but for ``resolve``, an argument."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypedDict
+
+from ..errors import OptionError
+from .line import (
+    EFFORTS,
+    SORTS,
+    Argument,
+    Resolve,
+    about_stray,
+    arguments,
+    closest,
+    help_text,
+    new_parser,
+    put,
+    split_line,
+)
+
+__all__ = [
+    "Argument",
+    "AskOptions",
+    "Options",
+    "Resolve",
+    "arguments",
+    "format_line",
+    "from_keywords",
+    "help_text",
+    "parse_line",
+]
+
+
+class AskOptions(TypedDict, total=False):
+    """The keywords of ``ask``, ``stream`` and ``aask``: the long options, with ``_`` for ``-``."""
+
+    model: str
+    system: str
+    temperature: float
+    top_p: float
+    max_tokens: int
+    seed: int
+    stop: Sequence[str]
+    params: Mapping[str, Any]
+    reasoning: str | int
+    tag: str
+    no_stream: bool
+    provider: Sequence[str]
+    sort: Literal["price", "throughput", "latency"]
+    zdr: bool
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What can be said about one call; None, empty and False are not said."""
+
+    model: str | None = None
+    system: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    reasoning: str | int | None = None
+    tag: str | None = None
+    no_stream: bool = False
+    provider: tuple[str, ...] = ()
+    sort: str | None = None
+    zdr: bool = False
+    # These are a cell's: Python has the Reply instead.
+    out: str | None = None
+    format: str | None = None
+    quiet: bool = False
+    hide_reasoning: bool = False
+    verbatim: bool = False
+    dry_run: bool = False
+
+    def __or__(self, later: Options) -> Options:
+        """Return these with what ``later`` says; its params join ours."""
+        told = {f.name: value for f in fields(later) if (value := getattr(later, f.name)) not in (None, (), False)}
+        return replace(self, **(told | {"params": {**self.params, **later.params}}))
+
+
+def parse_line(line: str, resolve: Resolve = lambda word: word) -> Options:
+    """Return the options of a magic's line; ``resolve`` turns ``$name`` and ``@file`` into what they stand for.
+
+    Raises:
+        OptionError: an option is unknown, a value is wrong, a word is stray; the closest option is named.
+    """
+    parser = new_parser(resolve)
+    known, stray = parser.parse_known_args(split_line(line))
+    if stray:
+        raise OptionError(about_stray(stray[0], parser.names))
+    # argparse of Python 3.11 turns a value of "--" into an empty list.
+    told: dict[str, Any] = {name: "--" if value == [] else value for name, value in vars(known).items()}
+    model = told.pop("model_option") or told.pop("MODEL")
+    told.pop("MODEL", None)
+    params: dict[str, Any] = {}
+    for names, value in told.pop("param") or ():
+        put(params, names, value)
+    lists: dict[str, Any] = {
+        name: tuple("--" if word == [] else word for word in told.pop(name) or ()) for name in _LISTS
+    }
+    return Options(model=model, params=params, **lists, **told)
+
+
+def format_line(options: Options) -> str:
+    """Return the line that parses to ``options``."""
+    words: list[str] = []
+    for name in [f.name for f in fields(options) if f.name != "params"]:
+        option, value = f"--{name.replace('_', '-')}", getattr(options, name)
+        if value is True:
+            words.append(option)
+        elif value is not None and value is not False:
+            told = value if isinstance(value, tuple) else (value,)
+            words += [f"{option}={item!r}" if isinstance(item, float) else f"{option}={item}" for item in told]
+    words += [f"--param={name}={json.dumps(value)}" for name, value in options.params.items()]
+    return shlex.join(words)
+
+
+def from_keywords(keywords: Mapping[str, Any]) -> Options:
+    """Return the options of a Python call.
+
+    Raises:
+        OptionError: a keyword is unknown or its value is of a wrong kind.
+    """
+    told = {name: value for name, value in keywords.items() if value is not None}
+    for name, value in keywords.items():
+        if name not in _KEYWORDS:
+            raise OptionError(f"{name!r} is not a keyword.{closest(name, list(_KEYWORDS))} Nothing was sent.")
+        noun, fits = _KEYWORDS[name]
+        if value is not None and not fits(value):
+            raise OptionError(f"{name}={value!r} is not {noun}. Nothing was sent.")
+    for name in _LISTS:
+        if name in told:
+            told[name] = (told[name],) if isinstance(told[name], str) else tuple(told[name])
+    return replace(Options(), **told)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_words(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value))
+
+
+_LISTS = ("stop", "provider")
+_Check = tuple[str, Callable[[Any], bool]]
+_TEXT: _Check = ("a str", lambda value: isinstance(value, str))
+_NUMBER: _Check = ("a number", _is_number)
+_WORDS: _Check = ("a list of texts", _is_words)
+_FLAG: _Check = ("True or False", lambda value: isinstance(value, bool))
+
+_KEYWORDS: Mapping[str, _Check] = {
+    "model": _TEXT,
+    "system": _TEXT,
+    "temperature": _NUMBER,
+    "top_p": _NUMBER,
+    "max_tokens": ("a number: it must be whole, above 0", lambda value: _is_integer(value) and value > 0),
+    "seed": ("a whole number", _is_integer),
+    "stop": _WORDS,
+    "params": ("a mapping", lambda value: isinstance(value, Mapping)),
+    "reasoning": (f"one of {', '.join(EFFORTS)}, or a number of tokens",
+                  lambda value: value in EFFORTS if isinstance(value, str) else _is_integer(value) and value > 0),
+    "tag": _TEXT,
+    "no_stream": _FLAG,
+    "provider": _WORDS,
+    "sort": (f"one of {', '.join(SORTS)}", lambda value: value in SORTS),
+    "zdr": _FLAG,
+}  # fmt: skip

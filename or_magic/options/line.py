@@ -1,0 +1,257 @@
+"""The grammar of the magic's line: which options there are, and what their values may be. Pure."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from ..errors import OptionError
+
+# What one may be tempted to write; the answer is where the thing really goes.
+_KEY_WORDS = ("--api-key", "--key", "--apikey", "--api_key")
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+FORMATS = ("markdown", "text", "code")
+SORTS = ("price", "throughput", "latency")
+
+Resolve = Callable[[str], Any]
+
+
+class Argument(NamedTuple):
+    """One option as people meet it: in help, in completion, in the README."""
+
+    names: tuple[str, ...]
+    metavar: str
+    help: str
+    choices: tuple[str, ...]
+    core: bool
+
+
+def arguments() -> tuple[Argument, ...]:
+    """Return the options in the order of the help: core ones first."""
+    return tuple(new_parser(lambda word: word).listed)
+
+
+def help_text() -> str:
+    """Return the help of the options, core ones first."""
+    return new_parser(lambda word: word).format_help()
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that raises our error, and remembers what it was taught."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.names: list[str] = []
+        self.listed: list[Argument] = []
+        super().__init__(**settings)
+
+    def say(self, group: Any, *names: str, choices: Sequence[str] = (), **settings: Any) -> None:
+        """Add one option to a group of the help; ``choices`` are what completion offers, ``type`` is what checks."""
+        options = tuple(name for name in names if name.startswith("-"))
+        self.names += options
+        described = settings["help"].replace("%%", "%")
+        self.listed.append(
+            Argument(options or names, settings.get("metavar") or "", described, tuple(choices), group.title == _CORE)
+        )
+        group.add_argument(*names, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of leaving the process."""
+        raise OptionError(f"{message[:1].upper()}{message[1:]}. Nothing was sent. See %or help.")
+
+
+_CORE = "core options"
+
+
+class _Read:
+    """What values may be; ``resolve`` turns words into what they stand for."""
+
+    def __init__(self, resolve: Resolve) -> None:
+        self._resolve = resolve
+
+    def text(self, word: str) -> str:
+        return str(self._resolve(word))
+
+    def number(self, word: str) -> float:
+        return _number(self._resolve(word), word)
+
+    def integer(self, word: str) -> int:
+        return _integer(self._resolve(word), word)
+
+    def count(self, word: str) -> int:
+        return _integer(self._resolve(word), word, 1, "a whole number above 0")
+
+    def level(self, word: str) -> str | int:
+        found = self._resolve(word)
+        return (
+            found if found in EFFORTS else _integer(found, word, 1, f"one of {', '.join(EFFORTS)}, or a number above 0")
+        )
+
+    def pair(self, word: str) -> tuple[list[str], Any]:
+        return _pair(word, self._resolve)
+
+    def one_of(self, words: Sequence[str]) -> Callable[[str], str]:
+        return lambda word: _choice(self._resolve(word), words)
+
+
+def new_parser(resolve: Resolve) -> Parser:
+    """Return the parser of the line; ``resolve`` turns words into what they stand for."""
+    parser = Parser(
+        prog="%%openrouter",
+        allow_abbrev=False,
+        add_help=False,
+        usage="%%%%openrouter [MODEL] [options]",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=26, width=100),
+    )
+    read = _Read(resolve)
+    _add_core(parser.say, parser.add_argument_group(_CORE), read)
+    _add_more(parser.say, parser.add_argument_group("more options"), read)
+    return parser
+
+
+def _add_core(say: Callable[..., None], group: Any, read: _Read) -> None:
+    say(
+        group,
+        "MODEL",
+        nargs="?",
+        type=read.text,
+        help="vendor/name[:variant] or an alias; the default is in the settings",
+    )
+    say(group, "-m", "--model", dest="model_option", metavar="ID", type=read.text, help="the same as MODEL")
+    say(group, "-s", "--system", metavar="TEXT", type=read.text, help="system prompt")
+    say(group, "-t", "--temperature", metavar="X", type=read.number, help="0 is steady, 1 is lively")
+    say(group, "--max-tokens", metavar="N", type=read.count, help="the longest answer, in tokens")
+    say(group, "-r", "--reasoning", metavar="LEVEL", type=read.level, choices=EFFORTS,
+        help="how much to think first: none minimal low medium high xhigh max, or a number of tokens")  # fmt: skip
+    say(group, "-o", "--out", metavar="NAME", type=_identifier, help="bind the Reply to NAME")
+    say(group, "-f", "--format", metavar="HOW", type=read.one_of(FORMATS), choices=FORMATS,
+        help="how it is shown: markdown, text, or code (the first code block goes into a new cell below)")  # fmt: skip
+    say(group, "--dry-run", action="store_true", help="show what would be sent and what it may cost; send nothing")
+    say(group, "--tag", metavar="LABEL", type=read.text, help="a label in the ledger")
+    say(group, "-q", "--quiet", action="store_true", help="hide the answer, keep the status line")
+    say(group, "-p", "--param", metavar="K=V", action="append", type=read.pair,
+        help="any other request field; V is JSON if it parses; dotted keys nest")  # fmt: skip
+
+
+def _add_more(say: Callable[..., None], group: Any, read: _Read) -> None:
+    say(group, "--top-p", metavar="X", type=read.number, help="sample from the likeliest words that make up this share")
+    say(group, "--seed", metavar="N", type=read.integer, help="the same answer again, where the model supports it")
+    say(
+        group,
+        "--stop",
+        metavar="TEXT",
+        action="append",
+        type=read.text,
+        help="end the answer before TEXT; may be repeated",
+    )
+    say(group, "--hide-reasoning", action="store_true", help="do not show the thinking; it is in reply.reasoning")
+    say(
+        group, "--provider", metavar="NAME", action="append", type=read.text, help="only this provider; may be repeated"
+    )
+    say(group, "--sort", metavar="BY", type=read.one_of(SORTS), choices=SORTS,
+        help="prefer providers by price, throughput or latency")  # fmt: skip
+    say(group, "--zdr", action="store_true", help="only providers that keep no data (zero data retention)")
+    say(group, "--no-stream", action="store_true", help="ask for the answer in one piece")
+    say(group, "--verbatim", action="store_true", help="send {{ }} as it stands")
+
+
+def split_line(line: str) -> list[str]:
+    """Return the words of the line.
+
+    Raises:
+        OptionError: a quote is open, or a word is a key's option.
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        raise OptionError(
+            f"A quote in {line!r} has no partner. Nothing was sent. Put the value in double quotes."
+        ) from None
+    if any(word.partition("=")[0] in _KEY_WORDS for word in words):
+        raise OptionError(
+            "A key is never an option: notebooks and the history would keep it. Say %or key --set, or set "
+            "OPENROUTER_API_KEY in the environment or in a .env file."
+        )
+    return words
+
+
+def about_stray(word: str, known: list[str]) -> str:
+    """Return the sentence about a word that has no place."""
+    if word.startswith("-"):
+        return f"{word} is not an option.{closest(word.partition('=')[0], known)} Nothing was sent. See %or help."
+    return f"{word!r} is one word too many. Nothing was sent. The prompt goes below the first line; quote long values."
+
+
+def closest(name: str, known: list[str]) -> str:
+    """Return a hint at what ``name`` may have been meant to be, with a space before it."""
+    # A short wrong name is a long right one begun: --tmp is --temperature rather than --top-p.
+    begun = [word for word in known if len(name) > 3 and _is_within(name.strip("-"), word.strip("-"))]
+    near = difflib.get_close_matches(name, known, 1, 0.7) or begun or difflib.get_close_matches(name, known, 1)
+    return f" Did you mean {near[0]}?" if near else f" Known are {', '.join(known)}."
+
+
+def _is_within(letters: str, word: str) -> bool:
+    """Whether the letters stand in the word in this order, the first one first."""
+    rest = iter(word)
+    return word[:1] == letters[:1] and all(letter in rest for letter in letters)
+
+
+def _number(value: Any, word: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise argparse.ArgumentTypeError(f"{word!r} is not a number") from None
+
+
+def _integer(value: Any, word: str, least: float = float("-inf"), noun: str = "a whole number") -> int:
+    try:
+        # Through a float for 1e3, but not where that would cost digits.
+        found = int(value) if isinstance(value, str) and value.strip("+-").isdecimal() else int(float(value))
+        if found != float(value) or found < least:
+            raise ValueError(word)
+    except (TypeError, ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{word!r} is not {noun}") from None
+    return found
+
+
+def _choice(value: Any, words: Sequence[str]) -> str:
+    if value not in words:
+        raise argparse.ArgumentTypeError(f"{value!r} is not one of {', '.join(words)}")
+    return str(value)
+
+
+def _identifier(word: str) -> str:
+    if not word.isidentifier():
+        raise argparse.ArgumentTypeError(f"{word!r} is not a name for a variable")
+    return word
+
+
+def _pair(word: str, resolve: Resolve) -> tuple[list[str], Any]:
+    names, equals, value = word.partition("=")
+    if not equals or not all(names.split(".")):
+        raise argparse.ArgumentTypeError(f"{word!r} is not K=V")
+    resolved = resolve(value)
+    if resolved is value:
+        try:
+            resolved = json.loads(value)
+        except ValueError:
+            resolved = value
+    return names.split("."), resolved
+
+
+def put(params: dict[str, Any], names: list[str], value: Any) -> None:
+    """Put ``value`` into nested params.
+
+    Raises:
+        OptionError: something else is there already.
+    """
+    *path, last = names
+    for name in path:
+        inner = params.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise OptionError(f"-p {'.'.join(names)}: {name} has a value already. Nothing was sent.")
+        params = inner
+    params[last] = value
