@@ -83,6 +83,16 @@ def bound_usd(prices: Prices, request: Request, max_completion_tokens: int | Non
     return bound if bound < _MOST_USD else None
 
 
+def estimate_tokens(request: Request) -> int:
+    """Return about how many tokens the text of the messages takes: four letters each, one for other scripts' signs."""
+    texts = [part.text for message in request.messages for part in message.parts if isinstance(part, Text)]
+    letters = sum(len(text) for text in texts)
+    ascii_letters = sum(len(text.encode("ascii", "ignore")) for text in texts)
+    return round(ascii_letters / 4 + (letters - ascii_letters) * 0.75) + _TOKENS_PER_MESSAGE // 2 * len(
+        request.messages
+    )
+
+
 def _size_bytes(part: Part) -> int | None:
     if isinstance(part, Text):
         return _bytes(part.text)

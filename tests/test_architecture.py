@@ -16,7 +16,7 @@ PACKAGE = Path(or_magic.__file__).resolve().parent
 # Import only what stands before you. A name covers the module or the package of that name, with all inside it.
 FLOORS = (
     "content", "values", "errors", "events",                                                   # 1 values
-    "addresses", "protocol", "pricing", "options", "template",                                              # 2 protocol
+    "addresses", "protocol", "pricing", "options", "template", "neutral",                                   # 2 protocol
     "secrets", "settings", "media", "data", "gateway", "offline", "ledger", "middleware",      # 3 world
     "engine", "features", "api",                                                               # 4 engine, features
     "notebook",                                                                                # 5 notebook
@@ -37,7 +37,7 @@ ONLY_IN = {
     "ipywidgets": ("notebook/",),
     "matplotlib": ("features/",),
 }
-PURE = ("addresses", "content", "values", "errors", "events", "protocol", "pricing", "options", "template")
+PURE = ("addresses", "content", "values", "errors", "events", "protocol", "pricing", "options", "template", "neutral")
 IMPURE = {"os", "io", "socket", "sqlite3", "subprocess", "threading", "time", "pathlib", "urllib", "random", "asyncio"}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from ..content import Part, Text
@@ -15,6 +17,19 @@ from ..template import expand
 from ..values import Message, Origin, Request
 
 Prompt = str | list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A call that was not made: its JSON body, about how many tokens its text takes, what it may cost at most.
+
+    ``bound_usd`` is None where no bound can be given: an unknown price, or pictures, files and sound.
+    """
+
+    request: Request
+    body: Mapping[str, Any]
+    prompt_tokens: int
+    bound_usd: Decimal | None
 
 
 def compose(

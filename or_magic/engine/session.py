@@ -23,11 +23,11 @@ from ..ledger.reconcile import Reconciler
 from ..ledger.sqlite import SqliteStore
 from ..middleware.account import Desk, account
 from ..options import Options
-from ..pricing import bound_usd
+from ..pricing import bound_usd, estimate_tokens
 from ..protocol.accumulate import Accumulation
 from ..settings import Settings
 from ..values import Origin, Reply, Request, Row
-from .compose import Prompt, compose
+from .compose import Preview, Prompt, compose
 from .explain import explain
 from .stream import Stream, with_figures
 
@@ -113,6 +113,15 @@ class Engine:
         with self._lock:
             self._streams.add(stream)
         return stream
+
+    def preview(self, prompt: Prompt, options: Options, *, values: Mapping[str, Any] | None = None) -> Preview:
+        """Return what would be sent, and what it may cost; nothing is.
+
+        Raises:
+            OptionError, TemplateError, MediaError: it cannot be composed.
+        """
+        request = compose(prompt, options, self.settings, Origin(), values=values)
+        return Preview(request, self.gateway.body(request), estimate_tokens(request), self._bound_usd(request))
 
     def ask(
         self, prompt: Prompt, options: Options, *, values: Mapping[str, Any] | None = None, origin: Origin | None = None

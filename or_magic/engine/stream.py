@@ -29,7 +29,7 @@ class Stream:
         *,
         booked: Booked,
         explain: Explain,
-        stop: Callable[[], None],
+        stop: Callable[[], bool],
     ) -> None:
         self._events = events
         self._answer = answer
@@ -69,6 +69,13 @@ class Stream:
             for _ in self:
                 continue
         return self.reply
+
+    def stop(self) -> bool:
+        """Close the connection and let the reader come to its end; False where it waits for something else.
+
+        May be called from any thread, and from a signal handler.
+        """
+        return self._reply is not None or self._stop()
 
     def close(self) -> None:
         """Close the connection and book the call as interrupted, if it has not ended; harmless afterwards.

@@ -32,6 +32,7 @@ class Deadlines:
         self._draining_until: float | None = None
         self._socket: socket.socket | None = None
         self.stopped = False
+        self.deaf = False  # while it waits for something that ``stop`` cannot wake
 
     def __enter__(self) -> None:
         """Apply these limits to what this thread reads and writes inside."""
@@ -71,16 +72,26 @@ class Deadlines:
         left_s, phase = self.left()
         return phase if left_s <= 0.005 else None
 
-    def stop(self) -> None:
-        """End the attempt now."""
+    def stop(self) -> bool:
+        """End the attempt now; False where it waits for something that this does not wake."""
         self.stopped = True
         self.shut()
+        return not self.deaf
 
     def shut(self) -> None:
         """Wake a read that waits in another thread, for ever."""
         if (sock := self._socket) is not None:
             with contextlib.suppress(OSError):  # it may have been closed in this very moment
                 sock.shutdown(socket.SHUT_RDWR)
+
+    @contextlib.contextmanager
+    def waking_by_signal(self) -> Iterator[None]:
+        """Mark a wait that has no socket of ours yet: only a signal's exception ends it early."""
+        self.deaf = True
+        try:
+            yield
+        finally:
+            self.deaf = False
 
     def use(self, sock: socket.socket) -> None:
         """Name the socket that carries the attempt."""
@@ -104,16 +115,16 @@ class Brake:
 
     def __init__(self) -> None:
         self.pulled = False
-        self._lock = threading.Lock()
+        # Reentrant: a signal may pull it while this very thread holds it.
+        self._lock = threading.RLock()
         self._running: Deadlines | None = None
 
-    def pull(self) -> None:
-        """Stop what runs, and let nothing run any more."""
+    def pull(self) -> bool:
+        """Stop what runs, and let nothing run any more; False where the reader has to be woken by other means."""
         with self._lock:
             self.pulled = True
             running = self._running
-        if running is not None:
-            running.stop()
+        return running is None or running.stop()
 
     def watch(self, deadlines: Deadlines) -> bool:
         """Make ``deadlines`` those of the running attempt; False where it must not begin."""
@@ -177,6 +188,9 @@ class _LimitedStream(httpcore2.NetworkStream):
         self._inner.close()
 
     def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:
+        deadlines = getattr(_current, "deadlines", None)
+        if deadlines is not None:
+            deadlines.use(self._socket)
         return _LimitedStream(self._inner.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
@@ -198,5 +212,5 @@ class LimitedBackend(httpcore2.SyncBackend):
         deadlines = getattr(_current, "deadlines", None)
         if deadlines is not None:
             timeout = max(0.001, min(timeout or float("inf"), deadlines.left()[0]))
-        stream = super().connect_tcp(host, port, timeout, local_address, socket_options)
-        return _LimitedStream(stream)
+        with deadlines.waking_by_signal() if deadlines is not None else contextlib.nullcontext():
+            return _LimitedStream(super().connect_tcp(host, port, timeout, local_address, socket_options))

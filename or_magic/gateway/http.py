@@ -12,7 +12,7 @@ import threading
 import unicodedata
 import weakref
 from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -94,6 +94,10 @@ class Gateway:
             brake.release()
         yield closed
 
+    def body(self, request: Request) -> dict[str, Any]:
+        """Return the JSON body that ``send`` sends."""
+        return encode(request, ask_usage=self.name not in _TELL_USAGE)
+
     def brake(self, call_id: str) -> Brake:
         """Return what stops a call from any thread; its stream then ends as interrupted. Keep it while it may run."""
         from .deadlines import Brake
@@ -154,7 +158,7 @@ class Gateway:
 
         with ExitStack() as stack:
             try:
-                with deadlines:
+                with deadlines, deadlines.waking_by_signal() if self._theirs else nullcontext():
                     response = stack.enter_context(closing(self._post(request)))
             except (openai.APIError, httpx2.HTTPError) as error:
                 return self._ended(error, deadlines)
@@ -187,7 +191,7 @@ class Gateway:
         stream = self._client().post(
             "/chat/completions",
             cast_to=object,
-            body=encode(request, ask_usage=self.name not in _TELL_USAGE),
+            body=self.body(request),
             options=options,
             stream=True,
             stream_cls=openai.Stream[object],

@@ -8,42 +8,62 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CallError, CallInterruptedError, OptionError
+from ..errors import CallInterruptedError, OptionError
 from ..options import Options, parse_line
 from ..values import Origin, Reply
 from .display import show
+from .interrupt import Pressed, interrupts
 
 if TYPE_CHECKING:
     from ..engine.stream import Stream
     from .face import Face
 
 
-def run(face: Face, line: str, body: str) -> Reply:
+def run(face: Face, line: str, body: str) -> Reply | None:
     """Ask with the options of ``line`` what ``body`` says, templates expanded."""
-    namespace = face.shell.user_ns
-    options = parse_line(line, lambda word: resolve(word, namespace))
-    return ask(face, body.rstrip("\n"), options, source="cell", values=namespace)
+    options = parse_line(line, lambda word: resolve(word, face.shell.user_ns))
+    return ask(face, body.rstrip("\n"), options, source="cell")
 
 
-def ask(face: Face, prompt: str, options: Options, *, source: str, values: Mapping[str, Any] | None = None) -> Reply:
-    """Ask, show, and bind the reply.
+def ask(face: Face, prompt: str, options: Options, *, source: str) -> Reply | None:
+    """Ask, show, and bind the reply; only a dry run gives None.
 
     Raises:
         OrMagicError: the cell fails with it, so that *Run all* stops.
     """
-    session = face.session()
+    values = None if options.verbatim or source == "line" else face.shell.user_ns
+    engine = face.session().engine
     origin = Origin(source=source, cell_id=_cell_id(face.shell), notebook=_notebook(face.shell))
-    stream = session.engine.stream(prompt, options, values=values, origin=origin)
     try:
-        reply = _watched(face, stream, live=source == "cell")
-    except CallError as error:
-        face.shell.user_ns["_or"] = error.reply
-        raise
-    face.shell.user_ns["_or"] = reply
+        if options.dry_run:
+            from .preview import draw
+
+            draw(engine.preview(prompt, options, values=values))
+            return None
+        stream = engine.stream(prompt, options, values=values, origin=origin)
+    except KeyboardInterrupt:
+        raise _interrupted("Interrupted.", "Nothing was sent.") from None
+    face.asked.append(Asked(origin.cell_id, prompt, options, source))
+    try:
+        reply = _watched(face, stream, options)
+    finally:
+        face.shell.user_ns["_or"] = stream.reply
+        face.asked[-1].reply = stream.reply
     if options.out:
         face.shell.user_ns[options.out] = reply
     face.just_drawn = reply
     return reply
+
+
+class Asked:
+    """What a cell asked and got, kept in memory for ``again`` and ``history``."""
+
+    def __init__(self, cell_id: str | None, prompt: str, options: Options, source: str) -> None:
+        self.cell_id = cell_id
+        self.prompt = prompt
+        self.options = options
+        self.source = source
+        self.reply: Reply | None = None
 
 
 def resolve(word: str, namespace: Mapping[str, Any]) -> Any:
@@ -66,16 +86,31 @@ def resolve(word: str, namespace: Mapping[str, Any]) -> Any:
     return word
 
 
-def _watched(face: Face, stream: Stream, *, live: bool) -> Reply:
+def _watched(face: Face, stream: Stream, options: Options) -> Reply:
+    pressed = Pressed()
     try:
-        with stream:
-            return show(face, stream, live=live)
-    except KeyboardInterrupt:
-        stream.close()
-        error = CallInterruptedError("Interrupted; the connection is closed and what came is kept in _or.")
-        error.reply = stream.reply
-        error.billed = "What it cost is being asked for." if stream.reply.id else "What it cost is not known."
-        raise error from None
+        with interrupts(stream.stop, pressed), stream:
+            reply = show(face, stream, options)
+    except (KeyboardInterrupt, CallInterruptedError) as error:
+        if isinstance(error, CallInterruptedError) and not pressed:  # closed by another thread
+            raise
+        billed = error.billed if isinstance(error, CallInterruptedError) else _billed(stream.reply)
+        told = "Interrupted; the connection is closed and what came is kept in _or."
+        raise _interrupted(told, billed, stream.reply) from None
+    if pressed:
+        raise _interrupted("Interrupted; the answer was complete by then and is in _or.", "", reply)
+    return reply
+
+
+def _billed(reply: Reply) -> str:
+    return "What it cost is being asked for." if reply.id else "What it cost is not known."
+
+
+def _interrupted(happened: str, billed: str, reply: Reply | None = None) -> CallInterruptedError:
+    error = CallInterruptedError(happened)
+    error.billed = billed
+    error.reply = reply
+    return error
 
 
 def _cell_id(shell: Any) -> str | None:

@@ -1,175 +1,148 @@
-"""Showing a call: text while it streams, one Markdown output when it is done, one status line below."""
+"""Showing a call: which way suits where it is shown, and what is left when it is done."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ..content import Text
-from ..errors import CallError
-from ..events import Event, Piece
-from ..values import Reply, Total, dollars
+from ..errors import CallError, LedgerError
+from ..events import Event
+from ..options import Options
+from ..values import Reply
+from .words import Bundle, answer_bundle, first_code, receipt, status_bundle, status_line
 
 if TYPE_CHECKING:
     from ..engine.stream import Stream
     from .face import Face
 
-# Each update is a message through the server to the browser; more would not be seen.
-_UPDATE_S = 0.12
+Outputs = list[tuple[Bundle, dict[str, Any]]]
 
 
-def show(face: Face, stream: Stream, *, live: bool) -> Reply:
+class Screen(Protocol):
+    """Where a call is shown: it takes events while the call runs, and is finished or stopped in the end."""
+
+    def take(self, event: Event) -> None:
+        """Note an event."""
+
+    def stop(self) -> None:
+        """Let go of threads; harmless afterwards."""
+
+    def finish(self, reply: Reply, line: str, outputs: Outputs) -> None:
+        """Show what stays: the outputs, or in a terminal what is left of the reply and the status line."""
+
+
+def show(face: Face, stream: Stream, options: Options) -> Reply:
     """Show the call to its end and return its reply.
 
     Raises:
         CallError: the call failed; what came, and the status, are shown.
     """
-    shell = face.shell
     announcement = face.announcement(face.session())
     if announcement:
-        _say(announcement)
-    live = live and _somebody_looks(shell) and _alone(shell)
-    typist = _Typist(announcement, flushed=hasattr(shell, "kernel")) if live else None
+        print(announcement, flush=True)
+    screen = _screen(face, stream.reply.model_requested, options, announcement)
     try:
         for event in stream:
-            if typist:
-                typist.take(event)
-    except CallError:
-        _finish(face, stream.reply, typist)
-        raise
-    except KeyboardInterrupt:
+            screen.take(event)
+    except (CallError, KeyboardInterrupt):
         stream.close()
-        _finish(face, stream.reply, typist)
+        _finish(face, stream.reply, options, screen)
         raise
-    _finish(face, stream.reply, typist)
+    else:
+        _finish(face, stream.reply, options, screen)
+    finally:
+        screen.stop()
     return stream.reply
 
 
 def publish(shell: Any, reply: Reply) -> None:
-    """Publish the answer as one Markdown output with its receipt, and its pictures and sound as their own."""
-    if reply.text:
-        data = {"text/markdown": reply.text, "text/plain": _plain(reply)}
-        shell.display_pub.publish(data=data, metadata={"or_magic": receipt(reply)})
-    for image in reply.images:
-        if image.data is not None:
-            shell.display_pub.publish(data={image.media_type: image.data, "text/plain": "a picture"})
+    """Show a reply again, as a value."""
+    if not hasattr(shell, "kernel"):
+        from .terminal import write
+
+        write(reply)
+        return
+    for data, metadata in outputs_of(reply, Options()):
+        shell.display_pub.publish(data=data, metadata=metadata)
 
 
-def receipt(reply: Reply) -> dict[str, Any]:
-    """Return what a saved notebook keeps about a call, so that spend can be read back from the file."""
-    usage = reply.usage
-    return {
-        "generation_id": reply.id,
-        "gateway": reply.gateway,
-        "model": reply.model,
-        "provider": reply.provider,
-        "status": reply.status,
-        "prompt_tokens": usage.prompt_tokens if usage else None,
-        "completion_tokens": usage.completion_tokens if usage else None,
-        "cost_usd": None if reply.cost_usd is None else f"{reply.cost_usd:f}",
-    }
+def outputs_of(reply: Reply, options: Options, line: str | None = None) -> Outputs:
+    """Return what a finished cell holds: the answer, its pictures, the status line; the first has the receipt."""
+    bundles: list[Bundle] = []
+    if not options.quiet:
+        answer = answer_bundle(reply, options.format or "markdown", hide_reasoning=options.hide_reasoning)
+        pictures = [image for image in reply.images if image.data is not None]
+        bundles += [answer] if answer else []
+        bundles += [{image.media_type: image.data, "text/plain": "a picture"} for image in pictures]
+    if line is not None:
+        bundles.append(status_bundle(line))
+    return [(data, {"or_magic": receipt(reply)} if place == 0 else {}) for place, data in enumerate(bundles)]
 
 
-def status_line(reply: Reply, total: Total | None) -> str:
-    """Return the line under an answer; what is not known is not in it, or says so."""
-    mark = "✓" if reply.status == "ok" else f"✗ {reply.status} ·"
-    words = [f"{mark} {reply.model or reply.model_requested}"]
-    if reply.finish_reason in ("length", "content_filter"):
-        words.append(f"cut short: {reply.finish_reason}")
-    if reply.latency_s is not None:
-        first = f", first word {reply.first_token_s:.1f} s" if reply.first_token_s is not None else ""
-        words.append(f"{reply.latency_s:.1f} s{first}")
-    if reply.usage and reply.usage.prompt_tokens is not None and reply.usage.completion_tokens is not None:
-        words.append(f"{reply.usage.prompt_tokens:,} → {reply.usage.completion_tokens:,} tokens")
-    words.append(_cost(reply))
-    if total is not None:
-        words.append(f"session {total.at_least}")
-    return " · ".join(words)
-
-
-def _finish(face: Face, reply: Reply, typist: _Typist | None) -> None:
-    from ..errors import LedgerError
-
-    shell = face.shell
-    terminal = not hasattr(shell, "kernel")
-    if typist:
-        typist.end()
-    if terminal:
-        if not typist and reply.text:
-            _say(reply.text)
-    else:
-        if typist and typist.typed:
-            shell.display_pub.clear_output(wait=True)
-            if typist.announcement:
-                _say(typist.announcement)
-        publish(shell, reply)
+def _finish(face: Face, reply: Reply, options: Options, screen: Screen) -> None:
     try:
         total = face.session().tracker.total()
     except LedgerError:  # the ledger has warned already; the answer is not held up by it
         total = None
-    line = status_line(reply, total)
-    if terminal:
-        _say(line)
-    else:
-        shell.display_pub.publish(data={"text/plain": line})
+    line = status_line(reply, total, *_offer_code(face, reply, options))
+    screen.finish(reply, line, outputs_of(reply, options, line))
 
 
-class _Typist:
-    """Types the answer's words as they come, at most every ``_UPDATE_S``; the first at once."""
+def _offer_code(face: Face, reply: Reply, options: Options) -> list[str]:
+    """Put the first code block into the next cell, if that was asked for; return what is to be said about it."""
+    if options.format != "code" or reply.status != "ok":
+        return []
+    code = first_code(reply.text)
+    if code is None:
+        return ["no code block in the answer"]
+    face.shell.set_next_input(code, replace=False)
+    return ["code in the next cell"]
 
-    def __init__(self, announcement: str | None, *, flushed: bool, clock: Callable[[], float] = time.monotonic) -> None:
-        self.announcement = announcement  # stands above the words, and must outlive them
-        self.typed = False
-        self._clock = clock
-        self._held: list[str] = []
-        self._last = float("-inf")
-        self._pause_s = _UPDATE_S if flushed else 0.0
+
+def _screen(face: Face, model: str, options: Options, announcement: str | None) -> Screen:
+    shell = face.shell
+    if not hasattr(shell, "kernel"):
+        from .terminal import Terminal
+
+        return Terminal(model, options)
+    if options.quiet or not _somebody_looks(shell):
+        return _Unseen(shell)
+    from .live import Live
+
+    return Live(
+        shell,
+        model,
+        announcement=announcement,
+        paged=_alone(shell),
+        markdown=options.format != "text",
+        hide_reasoning=options.hide_reasoning,
+    )
+
+
+class _Unseen:
+    """Nobody looks while the call runs: everything is published once, at its end."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
 
     def take(self, event: Event) -> None:
-        if isinstance(event, Piece) and isinstance(event.part, Text):
-            self._held.append(event.part.text)
-        if self._held and self._clock() - self._last >= self._pause_s:
-            self._type()
+        pass
 
-    def end(self) -> None:
-        if self._held:
-            self._type()
-        if self.typed:
-            _say("")
+    def stop(self) -> None:
+        pass
 
-    def _type(self) -> None:
-        _say("".join(self._held), end="")
-        self._held.clear()
-        self._last = self._clock()
-        self.typed = True
+    def finish(self, reply: Reply, line: str, outputs: Outputs) -> None:  # noqa: ARG002 - other screens need them
+        for data, metadata in outputs:
+            self._shell.display_pub.publish(data=data, metadata=metadata)
 
 
 def _somebody_looks(shell: Any) -> bool:
     """Whether a person may be watching: front ends that run notebooks to their end allow no input."""
-    if not hasattr(shell, "kernel"):
-        return True
     content = shell.get_parent().get("content") or {}
-    return bool(content.get("allow_stdin", False))
+    captured = not hasattr(shell.display_pub, "pub_socket")  # %%capture keeps the outputs for later
+    return bool(content.get("allow_stdin", False)) and not captured
 
 
 def _alone(shell: Any) -> bool:
-    """Whether the cell is nothing but our magic: clearing the typed words clears all that the cell has shown."""
-    if not hasattr(shell, "kernel"):
-        return True
+    """Whether the cell is nothing but our magic: clearing its outputs then clears nothing else."""
     content = shell.get_parent().get("content") or {}
     return str(content.get("code", "")).lstrip().startswith(("%%or", "%%openrouter"))
-
-
-def _plain(reply: Reply) -> str:
-    return f"{reply.model or reply.model_requested} · {_cost(reply)} · {' '.join(reply.text.split())[:80]}"
-
-
-def _cost(reply: Reply) -> str:
-    if reply.cost_usd is None:
-        return "nothing billed" if reply.status == "refused" else "cost not known yet"
-    return f"{dollars(reply.cost_usd)} simulated" if reply.simulated else dollars(reply.cost_usd)
-
-
-def _say(text: str, end: str = "\n") -> None:
-    print(text, end=end, flush=True)

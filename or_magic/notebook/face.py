@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.magic import MAGIC_NO_VAR_EXPAND_ATTR
 
+from .completion import Completion
 from .transform import keep_question_marks
 from .warm import Warmer
 
@@ -19,10 +21,12 @@ if TYPE_CHECKING:
 
     from ..api import Session
     from ..values import Reply
+    from .cell import Asked
 
 NAMES = ("openrouter", "or")
 # A simulator that answers at once would show nothing of how streaming looks.
 _PACE_S = 0.01
+_REMEMBERED = 500  # calls whose wording and answer are kept in memory for again and history
 
 
 class Face:
@@ -30,6 +34,7 @@ class Face:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
+        self.asked: deque[Asked] = deque(maxlen=_REMEMBERED)
         self.just_drawn: Reply | None = None  # the cell's value, which is on the screen already
         self._lock = threading.Lock()
         self._told_offline = False
@@ -39,6 +44,7 @@ class Face:
         self._formatter.for_type_by_name("or_magic.values", "Reply", self._draw)
         shell.events.register("post_run_cell", self._after_cell)
         shell.input_transformers_cleanup.append(keep_question_marks)
+        self._completion = Completion(self)
         self._warmer = Warmer(shell, self._warm)
 
     def session(self) -> Session:
@@ -74,6 +80,7 @@ class Face:
         from .. import api
 
         self._warmer.close()
+        self._completion.close()
         self.shell.events.unregister("post_run_cell", self._after_cell)
         self.shell.input_transformers_cleanup.remove(keep_question_marks)
         self._formatter.pop("or_magic.values.Reply", None)

@@ -25,14 +25,25 @@ class Run:
 
     @property
     def displays(self) -> list[dict[str, Any]]:
-        """The contents of displays and of the cell's value that are left when the cell is done."""
+        """The displays and the cell's value that are left when the cell is done, updates applied."""
         left: list[dict[str, Any]] = []
         for message in self.messages:
+            content = message["content"]
             if message["msg_type"] == "clear_output":
                 left.clear()
             elif message["msg_type"] in ("display_data", "execute_result"):
-                left.append(message["content"])
+                left.append(content)
+            elif message["msg_type"] == "update_display_data":
+                name = content["transient"]["display_id"]
+                left = [content if shown.get("transient", {}).get("display_id") == name else shown for shown in left]
         return left
+
+    @property
+    def drawn(self) -> str:
+        """All that was ever displayed as Markdown, in order."""
+        kinds = ("display_data", "update_display_data")
+        shown = [m["content"]["data"].get("text/markdown", "") for m in self.messages if m["msg_type"] in kinds]
+        return "\n".join(shown)
 
     @property
     def error(self) -> list[str]:
@@ -58,7 +69,7 @@ class Kernel:
             if message["parent_header"].get("msg_id") != sent:
                 continue
             run.messages.append(message)
-            if interrupt_after is not None and interrupt_after in run.text:
+            if interrupt_after is not None and interrupt_after in run.text + run.drawn:
                 self.manager.interrupt_kernel()
                 interrupt_after = None
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":

@@ -27,16 +27,19 @@ def test_a_cell_leaves_one_markdown_output_and_one_status_line(kernel: Kernel) -
 
 
 def test_the_answer_streams_as_text_while_somebody_looks(kernel: Kernel) -> None:
-    """The first word is not held back until the last one has come."""
+    """The first word is not held back until the last one has come; what is shown then stays in its place."""
     done = kernel.run("%%or\nhello")
     kinds = [m["msg_type"] for m in done.messages]
-    assert kinds.index("stream") < kinds.index("clear_output") < kinds.index("display_data")
+    assert kinds.index("display_data") < kinds.index("update_display_data")
+    assert "still streaming" in done.drawn
+    assert "clear_output" not in kinds
+    assert "still streaming" not in done.displays[0]["data"]["text/markdown"]
 
 
 def test_nothing_is_typed_when_nobody_looks(kernel: Kernel) -> None:
     """A notebook run by a program has its outputs once."""
     done = kernel.run("%%or\nhello", watched=False)
-    assert [] == [m for m in done.messages if m["msg_type"] in ("stream", "clear_output")]
+    assert [] == [m for m in done.messages if m["msg_type"] in ("stream", "clear_output", "update_display_data")]
     assert 2 == len(done.displays)
 
 

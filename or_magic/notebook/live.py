@@ -1,0 +1,190 @@
+"""An answer that grows in its cell: drawn by a thread of its own, at most 8.5 times a second, in place.
+
+The reading thread never waits for a drawing, and what has come is drawn also while nothing more comes.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import neutral
+from ..content import Reasoning, Text
+from ..events import Event, Notice, Piece
+from .pages import Pages
+from .words import Bundle, quoted
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from ..values import Reply
+
+# Each update is a message through the server to the browser; more would not be seen.
+UPDATE_S = 0.118
+# A quick answer shows no "waiting" before it.
+_PATIENCE_S = 0.3
+_TICK_S = 1.0
+_THOUGHTS = 500  # characters of the reasoning that are shown while it goes on
+_KEPT = 2  # outputs that stay: the answer and the status line
+_BYTES_PER_S = 12_000  # where outputs cannot be frozen, a long answer is drawn less often instead
+
+
+class Live:
+    """Shows a call while it runs; ``finish`` leaves exactly the outputs it is given."""
+
+    def __init__(
+        self,
+        shell: InteractiveShell,
+        model: str,
+        *,
+        announcement: str | None = None,
+        paged: bool,
+        markdown: bool = True,
+        hide_reasoning: bool = False,
+    ) -> None:
+        self._shell = shell
+        self._model = model
+        self._announcement = announcement  # stands above the answer, and must outlive a clearing
+        self._markdown = markdown
+        self._hide_reasoning = hide_reasoning
+        self._paged = paged
+        self._pages = Pages(paged=paged, markdown=markdown)
+        self._name = uuid.uuid4().hex[:10]
+        self._shown = 0  # outputs in the cell
+        self._change = threading.Condition()
+        self._texts: list[str] = []
+        self._thoughts = ""
+        self._notice = ""
+        self._began = self._last = time.monotonic()
+        self._pause_s = 0.0
+        self._writes = False  # whether words of the answer have come
+        self._dirty = self._closed = False
+        self._failure: BaseException | None = None
+        # In the context of this cell, so that a drawing finds its cell whatever runs meanwhile.
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(target=context.run, args=(self._run,), name="or_magic live", daemon=True)
+        self._thread.start()
+
+    def take(self, event: Event) -> None:
+        """Note an event; never waits for a drawing."""
+        if isinstance(event, Piece) and isinstance(event.part, Text) and event.part.text:
+            with self._change:
+                self._texts.append(event.part.text)
+                first, self._writes = not self._writes, True
+                self._wake(now=first)
+        elif isinstance(event, Piece) and isinstance(event.part, Reasoning) and event.part.text:
+            with self._change:
+                first = not self._thoughts
+                self._thoughts = (self._thoughts + event.part.text)[-4 * _THOUGHTS :]
+                self._wake(now=first)
+        elif isinstance(event, Notice) and event.reason != "waiting":  # that is said anyway
+            with self._change:
+                self._notice = event.text
+                self._wake(now=True)
+
+    def stop(self) -> None:
+        """End the drawing; what is on the screen stays."""
+        with self._change:
+            self._closed = True
+            self._change.notify()
+        self._thread.join()
+
+    def finish(self, reply: Reply, line: str, outputs: list[tuple[Bundle, dict[str, Any]]]) -> None:  # noqa: ARG002
+        """Leave exactly these outputs: in place, or, where the answer took more of them, after a clearing.
+
+        Raises:
+            Exception: what a drawing failed of.
+        """
+        self.stop()
+        if self._failure is not None:
+            raise self._failure
+        if self._shown > len(outputs):
+            self._shell.display_pub.clear_output(wait=True)
+            self._shown = 0
+            if self._announcement:
+                print(self._announcement, flush=True)
+        for place, (data, metadata) in enumerate(outputs):
+            self._put(place, data, metadata)
+
+    def _wake(self, *, now: bool) -> None:
+        self._dirty = True
+        if now:  # a first word is not held back
+            self._pause_s = 0.0
+        self._change.notify()
+
+    def _run(self) -> None:
+        try:
+            while self._waited():
+                self._draw()
+        except Exception as error:  # noqa: BLE001 - raised in the cell, by finish
+            self._failure = error
+
+    def _waited(self) -> bool:
+        """Wait until there is something to draw and time to; False when it is over."""
+        with self._change:
+            while not self._closed:
+                now = time.monotonic()
+                ready = self._last + self._pause_s - now
+                if self._dirty and ready <= 0:
+                    self._dirty = False
+                    return True
+                idle_s = self._idle_s(now)
+                if not self._dirty and idle_s == 0:
+                    return True
+                self._change.wait(ready if self._dirty else idle_s)
+            return False
+
+    def _idle_s(self, now: float) -> float | None:
+        """Return when to draw although nothing came: while waiting, the seconds are counted."""
+        if self._writes:
+            return None
+        return max(0.0, (self._last + _TICK_S if self._shown else self._began + _PATIENCE_S) - now)
+
+    def _draw(self) -> None:
+        with self._change:
+            texts, writes = "".join(self._texts), self._writes
+            self._texts.clear()
+            thoughts, notice = self._thoughts, self._notice
+        self._last = time.monotonic()
+        sent = 0
+        if not writes:
+            sent = self._put(0, self._waiting(thoughts, notice))
+        else:
+            self._pages.add(texts)
+            for place, text in self._pages.draw():
+                sent += self._put(place, self._page(text))
+        self._pause_s = UPDATE_S if self._paged else max(UPDATE_S, sent / _BYTES_PER_S)
+
+    def _page(self, text: str) -> Bundle:
+        return {"text/markdown": neutral.markdown(text)} if self._markdown else {"text/plain": neutral.plain(text)}
+
+    def _waiting(self, thoughts: str, notice: str) -> Bundle:
+        past_s = int(time.monotonic() - self._began)
+        doing = "thinking" if thoughts else f"waiting for {neutral.plain(self._model)}"
+        line = f"{notice or doing} · {past_s} s" if past_s else f"{notice or doing} …"
+        if not self._markdown or notice:
+            return {"text/plain": line}
+        shown = "" if self._hide_reasoning or not thoughts else f"\n\n{quoted('… ' + thoughts[-_THOUGHTS:])}"
+        return {"text/markdown": f"*{neutral.markdown(line)}*{shown}"}
+
+    def _put(self, place: int, data: Bundle, metadata: dict[str, Any] | None = None) -> int:
+        """Show an output, or change it in place; return how many characters that took."""
+        update = place < self._shown
+        if place == _KEPT and not update and _front_end_is_jupyter(self._shell):
+            # From now on the end of the answer needs a clearing; see there.
+            script = Path(__file__).with_name("hold.js").read_text(encoding="utf-8")
+            self._shell.display_pub.publish(data={"application/javascript": script, "text/plain": ""})
+        self._shown = max(self._shown, place + 1)
+        transient = {"display_id": f"{self._name}.{place}"}
+        self._shell.display_pub.publish(data=data, metadata=metadata or {}, transient=transient, update=update)
+        return sum(len(value) for value in data.values() if isinstance(value, str))
+
+
+def _front_end_is_jupyter(shell: InteractiveShell) -> bool:
+    """Whether JupyterLab or Notebook shows the cell: others have no such output areas."""
+    return "JPY_SESSION_NAME" in os.environ and "__vsc_ipynb_file__" not in shell.user_ns

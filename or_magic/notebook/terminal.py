@@ -1,0 +1,164 @@
+"""A call in a terminal: words as they come, or, with rich, each finished block of Markdown as rich draws it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .. import neutral
+from ..content import Reasoning, Text
+from ..events import Event, Notice, Piece
+from ..options import Options
+from ..values import Reply
+from .pages import finished
+from .words import Bundle, ending, sources
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+
+_DIM, _PLAIN = "\x1b[2m", "\x1b[22m"
+_LINES = 3  # of what is not finished yet
+
+
+def write(reply: Reply) -> None:
+    """Print a whole reply."""
+    screen = Terminal(reply.model or reply.model_requested, Options())
+    for part in reply.parts:
+        screen.take(Piece(part))
+    screen.end(reply)
+
+
+class Terminal:
+    """Prints a call; nothing is ever printed twice, so that a terminal without any abilities will do."""
+
+    def __init__(self, model: str, options: Options) -> None:
+        self._quiet = options.quiet
+        self._thinks = not options.hide_reasoning
+        rich = options.format in (None, "markdown", "code") and sys.stdout.isatty() and importlib.util.find_spec("rich")
+        self._writer: _Plain | _Rich = _Rich(model) if rich and not self._quiet else _Plain()
+
+    def take(self, event: Event) -> None:
+        """Print what comes."""
+        if self._quiet:
+            return
+        if isinstance(event, Piece) and isinstance(event.part, Text):
+            self._writer.say(neutral.plain(event.part.text))
+        elif isinstance(event, Piece) and isinstance(event.part, Reasoning) and self._thinks:
+            self._writer.think(neutral.plain(event.part.text))
+        elif isinstance(event, Notice) and event.reason != "waiting":
+            self._writer.think(f"{neutral.plain(event.text)}\n")
+
+    def stop(self) -> None:
+        """Let go of the screen."""
+        self._writer.end()
+
+    def end(self, reply: Reply) -> None:
+        """Print what follows the words: how they ended, the sources, how many pictures."""
+        self._writer.end()
+        if self._quiet:
+            return
+        for block in [*ending(reply), *sources(reply)]:
+            self._writer.block(block)
+        if reply.images:
+            print(f"{len(reply.images)} picture(s): reply.images")
+
+    def finish(self, reply: Reply, line: str, outputs: list[tuple[Bundle, dict[str, Any]]]) -> None:  # noqa: ARG002
+        """Print what follows the words, and the status line."""
+        self.end(reply)
+        self._writer.dim(line)
+
+
+class _Plain:
+    """Words as they come."""
+
+    def __init__(self) -> None:
+        self._tty = sys.stdout.isatty()
+        self._thinking = False
+        self._at_margin = True
+
+    def say(self, text: str) -> None:
+        if self._thinking:
+            self.end()
+        self._write(text)
+
+    def think(self, text: str) -> None:
+        if self._tty and not self._thinking:
+            self._write(_DIM)
+        self._thinking = True
+        self._write(text)
+
+    def block(self, markdown: str) -> None:
+        print(f"\n{markdown}", flush=True)
+
+    def dim(self, line: str) -> None:
+        print(f"{_DIM}{line}{_PLAIN}" if self._tty else line, flush=True)
+
+    def end(self) -> None:
+        if self._thinking and self._tty:
+            print(_PLAIN, end="")
+        self._thinking = False
+        if not self._at_margin:
+            print(flush=True)
+            self._at_margin = True
+
+    def _write(self, text: str) -> None:
+        print(text, end="", flush=True)
+        if text not in (_DIM, ""):
+            self._at_margin = text.endswith("\n")
+
+
+class _Rich:
+    """Finished blocks as Markdown; below them, for a moment, the last lines of what is not finished."""
+
+    def __init__(self, model: str) -> None:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.text import Text as Line
+
+        self._line = Line
+        self._console: Console = Console()
+        self._rest = ""
+        self._thoughts = ""
+        self._live: Live | None = Live(
+            Line(f"waiting for {neutral.plain(model)} …", style="dim"),
+            console=self._console,
+            transient=True,
+            refresh_per_second=8,
+        )
+        self._live.start()
+
+    def say(self, text: str) -> None:
+        self._rest += text
+        if place := finished(self._rest):
+            self.block(self._rest[:place])
+            self._rest = self._rest[place:]
+        self._show(self._rest)
+
+    def think(self, text: str) -> None:
+        self._thoughts = (self._thoughts + text)[-2000:]
+        self._show(self._thoughts)
+
+    def block(self, markdown: str) -> None:
+        from rich.markdown import Markdown
+
+        # Links are spelt out: a terminal would hide where they lead.
+        self._console.print(Markdown(markdown, hyperlinks=False))
+
+    def dim(self, line: str) -> None:
+        self._console.print(self._line(line, style="dim"))
+
+    def end(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        if self._rest:
+            self.block(self._rest)
+            self._rest = ""
+
+    def _show(self, text: str) -> None:
+        if self._live is not None:
+            lines = text[-2000:].splitlines()[-_LINES:]
+            width = self._console.width - 1
+            self._live.update(self._line("\n".join([line[-width:] for line in lines]), style="dim"))

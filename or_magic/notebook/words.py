@@ -1,0 +1,137 @@
+"""What is said about a reply: the answer's Markdown, the line under it, the receipt in the file. Pure."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from .. import neutral
+from ..content import Citation
+from ..values import Reply, Total, dollars
+from .pages import closed
+
+Bundle = dict[str, Any]
+
+_ENDINGS = {
+    "length": "cut off at its token limit",
+    "content_filter": "cut off by a content filter",
+    "partial": "the answer broke off here",
+    "interrupted": "interrupted here",
+    "error": "the answer failed here",
+    "unknown": "the answer broke off here",
+}
+_MONEY = re.compile(r"≥ \$[\d.,]+|\$[\d.,]+")
+_CODE = re.compile(r"^( {0,3})(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^ {0,3}\2[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+
+
+def answer(reply: Reply, *, hide_reasoning: bool = False) -> str:
+    """Return the answer as inert Markdown: reasoning folded above, how it ended and its sources below."""
+    blocks = [folded(reply)] if reply.reasoning and not hide_reasoning else []
+    after = [*ending(reply), *sources(reply)]
+    if reply.text:
+        text = neutral.markdown(reply.text)
+        blocks.append(closed(text).rstrip() if after else text)
+    return "\n\n".join([*blocks, *after])
+
+
+def folded(reply: Reply) -> str:
+    """Return the reasoning, folded: quoted, so that nothing it leaves open can swallow the answer."""
+    tokens = reply.usage.reasoning_tokens if reply.usage else None
+    title = f"Reasoning · {tokens:,} tokens" if tokens else "Reasoning"
+    return f"<details><summary>{title}</summary>\n\n{quoted(reply.reasoning)}\n\n</details>"
+
+
+def quoted(text: str) -> str:
+    """Return text as an inert Markdown quotation."""
+    return "\n".join([f"> {line}".rstrip() for line in neutral.markdown(text.strip()).splitlines()])
+
+
+def ending(reply: Reply) -> Iterator[str]:
+    """Yield the sentence that says that the answer is not whole."""
+    reason = reply.finish_reason if reply.status == "ok" else reply.status
+    if (told := _ENDINGS.get(str(reason))) and (reply.text or reply.status == "ok"):
+        yield f"*— {told} —*"
+
+
+def sources(reply: Reply) -> Iterator[str]:
+    """Yield the pages that the answer names, as numbered links."""
+    cited = [part for part in reply.parts if isinstance(part, Citation)]
+    if cited:
+        yield "\n".join(
+            ["**Sources**", "", *[neutral.cite(number, part.title, part.url) for number, part in enumerate(cited, 1)]]
+        )
+
+
+def answer_bundle(reply: Reply, how: str, *, hide_reasoning: bool = False) -> Bundle | None:
+    """Return the answer's output, or None where there is nothing to show; ``how`` is the format asked for."""
+    if how == "text":
+        text = neutral.plain(reply.text)
+        return {"text/plain": "\n\n".join([text, *ending(reply)])} if text else None
+    text = answer(reply, hide_reasoning=hide_reasoning)
+    return {"text/markdown": text, "text/plain": plain(reply)} if text else None
+
+
+def plain(reply: Reply) -> str:
+    """Return one line for where Markdown is not shown; not the answer again, which would double the file."""
+    words = " ".join(neutral.plain(reply.text[:400]).split())
+    tokens = f" · {reply.usage.completion_tokens:,} tokens" if reply.usage and reply.usage.completion_tokens else ""
+    return f"{served(reply)}{tokens} · {cost(reply)} · {words[:80]}"
+
+
+def receipt(reply: Reply) -> dict[str, Any]:
+    """Return what a saved notebook keeps about a call, so that spend can be read back from the file."""
+    usage = reply.usage
+    return {
+        "generation_id": reply.id,
+        "gateway": reply.gateway,
+        "model": reply.model,
+        "provider": reply.provider,
+        "status": reply.status,
+        "prompt_tokens": usage.prompt_tokens if usage else None,
+        "completion_tokens": usage.completion_tokens if usage else None,
+        "cost_usd": None if reply.cost_usd is None else f"{reply.cost_usd:f}",
+    }
+
+
+def status_line(reply: Reply, total: Total | None, *notes: str) -> str:
+    """Return the line under an answer; what is not known is not in it, or says so."""
+    mark = "✓" if reply.status == "ok" else f"✗ {reply.status} ·"
+    words = [f"{mark} {served(reply)}"]
+    if reply.finish_reason in ("length", "content_filter"):
+        words.append(f"cut short: {reply.finish_reason}")
+    if reply.latency_s is not None:
+        first = f", first word {reply.first_token_s:.1f} s" if reply.first_token_s is not None else ""
+        words.append(f"{reply.latency_s:.1f} s{first}")
+    if reply.usage and reply.usage.prompt_tokens is not None and reply.usage.completion_tokens is not None:
+        words.append(f"{reply.usage.prompt_tokens:,} → {reply.usage.completion_tokens:,} tokens")
+    words.append(cost(reply))
+    if total is not None:
+        words.append(f"session {total.at_least}")
+    return " · ".join([*words, *notes])
+
+
+def status_bundle(line: str) -> Bundle:
+    """Return the line as an output: small and quiet, with a line of text for where HTML is not shown."""
+    # Front ends take what stands between two dollars for a formula, unless an element ends between them.
+    marked = _MONEY.sub(lambda found: f"<span>{found[0]}</span>", html.escape(line))
+    return {"text/html": f'<small style="opacity:.75">{marked}</small>', "text/plain": line}
+
+
+def served(reply: Reply) -> str:
+    """Return the model that answered, else the one that was asked."""
+    return neutral.line(reply.model or reply.model_requested)
+
+
+def cost(reply: Reply) -> str:
+    """Return what the call cost, as far as it is known."""
+    if reply.cost_usd is None:
+        return "nothing billed" if reply.status == "refused" else "cost not known yet"
+    return f"{dollars(reply.cost_usd)} simulated" if reply.simulated else dollars(reply.cost_usd)
+
+
+def first_code(text: str) -> str | None:
+    """Return what is in the first code block of an answer, or None."""
+    found = _CODE.search(text)
+    return found[3].rstrip("\n") if found else None
