@@ -1,0 +1,6 @@
+"""What a model wrote, made inert: nothing in it runs, loads or hides where it is shown. Pure."""
+
+from .lines import markdown
+from .words import cite, line, plain
+
+__all__ = ["cite", "line", "markdown", "plain"]

@@ -1,0 +1,170 @@
+"""What stands on a line of Markdown: code spans, links, pictures, tags and formulas, made inert in place. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+BREAK = "\u200b"
+
+# A definition or link is left alone only if all of it is known: what is not matched here is broken.
+_TAIL = r"(?:[^\s()<>\[\]\\$`\"]|\([^\s()<>\[\]\\$`\"]*\))*"
+_TARGET = rf"(?:(?:https?://|mailto:|[/#?]){_TAIL}|[\w.%~+,@=-]*(?:[/#?]{_TAIL})?)"
+_TITLE = r"""(?:"[^"$\\`<&\[\]]*"|'[^'"$\\`<&\[\]]*'|\([^()"$\\`<&\[\]]*\))"""
+_LINK = rf"\([ \t]*{_TARGET}(?:[ \t]+{_TITLE})?[ \t]*\)"
+_ALT = r"[^\[\]`<$\\]*"
+_TOKEN = re.compile(
+    r"(?P<autolink><(?:https?://[\w.-]+(?::\d+)?(?:[/?#][\w.~:/?#@&'()*+,;=%-]*)?|[\w.+-]+@[\w-]+(?:\.[\w-]+)+)>)"
+    r"|(?P<tag><(?=[A-Za-z/!?]))"
+    rf"|\[!\[(?P<badge>{_ALT})\](?P<source>{_LINK})\](?P<goal>{_LINK})"
+    rf"|!\[(?P<alt>{_ALT})\](?:(?P<picture>{_LINK})|\(data:(?P<media>[\w/+.-]*)[;,][\w;,=+/%-]*\))"
+    r"|(?P<image>!(?=\[))"
+    rf"|(?P<link>\]{_LINK})"
+    r"|(?P<broken>\](?=\())"
+    r"|(?P<definition>\](?=:))"
+    r"|(?P<scheme>ftp(?=://))"
+    r"|(?P<dollars>\$\$?)|(?P<formula>\\\\?(?=[()\[\]])|\\(?:begin|end)(?=\{))|\\\$",
+    re.IGNORECASE,
+)
+_ADDRESS = re.compile(rf"\]{_LINK}|(?:://|www\.)[^\s<]*", re.IGNORECASE)
+_HOST = re.compile(r"\([ \t]*(?:https?:)?//(?:[^/?#]*@)?([^/?#\s)]*)", re.IGNORECASE)
+_DEFINITION = re.compile(r":[ \t]*(?P<target>[^ \t<][^ \t]*)?[ \t]*(?P<rest>.*)")
+_RUN = re.compile("`+")
+_LOOSE_LESS = re.compile(r"<(?![ A-Za-z/!?])")
+
+
+class Paragraph:
+    """The lines since the last blank one, as far as the next line depends on them."""
+
+    def __init__(self) -> None:
+        self._skewed = False  # marked may take an emphasis sign inside code for a real one
+        self._dollars = False
+        self._formula = False
+
+    def rewrite(self, pieces: list[str], less: str, following: Callable[[], str]) -> str:
+        """Return a line whose code spans are known, inert.
+
+        Args:
+            pieces: text, code span, text, …
+            less: what to write for the ``<`` of a tag.
+            following: returns the first line that is not blank after this one.
+        """
+        pieces[::2] = map(_without_formula, pieces[::2])
+        line = "".join(pieces)
+        place, shown = 0, []
+        for number, piece in enumerate(pieces):
+            if number % 2:
+                shown.append(piece if self._is_code(piece, pieces[number - 1]) else doubt(piece))
+            else:
+                last = number + 1 == len(pieces)
+                self._skewed |= bool(_LOOSE_LESS.search(f"{piece}\n" if last else piece))
+                shown.append(self._text(piece, less, line, place, following))
+            place += len(piece)
+        return "".join(shown)
+
+    def _is_code(self, span: str, before: str) -> bool:
+        """Return whether nothing that began before the span can end inside it."""
+        self._skewed |= span.startswith("``") or "\\" in span
+        word = "" if before[-1:].isspace() else (before.split() or [""])[-1]
+        if re.search(r"[~$\\|]", span) or before.endswith("\\") or _ADDRESS.search(word):
+            return False
+        return not (self._skewed and re.search(r"[*_]", span))
+
+    def _text(self, piece: str, less: str, line: str, place: int, following: Callable[[], str]) -> str:
+        def rewrite(match: re.Match[str]) -> str:
+            kind = match.lastgroup or ""
+            self._follow(match, kind)
+            gap = " " if self._dollars or self._formula else BREAK
+            if kind == "tag":
+                return "< " if gap == " " else less
+            if kind in ("goal", "picture", "media"):
+                return _picture(match)
+            if kind == "definition" and not _defines(line, place + match.start(), following):
+                gap = ""
+            return match[0] + gap if kind in ("image", "broken", "definition", "scheme") else match[0]
+
+        return _TOKEN.sub(rewrite, piece)
+
+    def _follow(self, match: re.Match[str], kind: str) -> None:
+        if kind == "dollars":
+            self._dollars = not self._dollars
+        elif kind == "formula":
+            self._formula = match[0] == "\\begin" or match.string[match.end()] in "(["
+
+
+def doubt(line: str) -> str:
+    """Return text inert that may be code: what is put in is invisible."""
+    line = line.replace("~~~", f"~{BREAK}~~")
+    if split(line) is None:
+        line = line.replace("```", f"`{BREAK}``")
+    return _TOKEN.sub(_hold, _ADDRESS.sub(_cut, line))
+
+
+def split(line: str) -> list[str] | None:
+    """Return text, code span, text, …; None if a run of backticks has no partner on the line."""
+    runs = [found.span() for found in _RUN.finditer(line)]
+    partners: list[int | None] = [None] * len(runs)
+    latest: dict[int, int] = {}
+    for number in reversed(range(len(runs))):
+        size = runs[number][1] - runs[number][0]
+        partners[number] = latest.get(size)
+        latest[size] = number
+    pieces, end, number = [], 0, 0
+    while number < len(runs):
+        partner = partners[number]
+        if partner is None:
+            return None
+        start, stop = runs[number][0], runs[partner][1]
+        pieces += [line[end:start], line[start:stop]]
+        end, number = stop, partner + 1
+    return [*pieces, line[end:]]
+
+
+def _defines(line: str, place: int, following: Callable[[], str]) -> bool:
+    """Return whether the ``]:`` there may define an address that is not harmless, or swallow what follows."""
+    label = line[:place]
+    if "\\" not in label and label[: max(0, label.find("["))].strip(" \t>*+-.)0123456789"):
+        return False
+    found = _DEFINITION.match(line, place + 1)
+    if not found or not found["target"]:
+        return True
+    safe = re.fullmatch(_TARGET, found["target"], re.IGNORECASE)
+    if not found["rest"]:
+        return not safe or following().lstrip(" \t>")[:1] in ("'", '"', "(")
+    title = re.match(_TITLE, found["rest"])
+    if title is None:
+        return found["rest"][0] in "\"'("
+    return not safe and not found["rest"][title.end() :].strip(" \t")
+
+
+def _picture(match: re.Match[str]) -> str:
+    """Return the link that stands for a picture and says where it leads."""
+    if match["media"] is not None:
+        return f"({match['alt'] or 'picture'} · {match['media'] or 'data'}, not shown)"
+    source = match["source"] or match["picture"]
+    found = _HOST.match(source)
+    host = re.sub(r"[^\w.:-]", "\ufffd", found[1]) if found else ""
+    if match["goal"]:
+        return f"[{match['badge'] or 'picture'}]{match['goal']} ([{host or 'picture'}]{source})"
+    return f"[{' · '.join(filter(None, (match['alt'], host))) or 'picture'}]{source}"
+
+
+def _hold(match: re.Match[str]) -> str:
+    if match.lastgroup in ("goal", "picture", "media"):
+        return re.sub(r"!(?=\[)|\](?=\(data:)", lambda found: found[0] + BREAK, match[0], flags=re.IGNORECASE)
+    return match[0] + BREAK if match.lastgroup in ("tag", "image", "broken", "definition", "scheme") else match[0]
+
+
+def _without_formula(piece: str) -> str:
+    """Percent-encode in addresses what begins a formula: it would be put back there, quotes and all."""
+
+    def encode(match: re.Match[str]) -> str:
+        return match[0] if match[0][0] == "]" else match[0].replace("$", "%24").replace("\\", "%5C")
+
+    return _ADDRESS.sub(encode, piece)
+
+
+def _cut(match: re.Match[str]) -> str:
+    if match[0][0] == "]" or not ("$" in match[0] or "\\" in match[0]):
+        return match[0]
+    return match[0][0] + BREAK + match[0][1:]

@@ -1,0 +1,184 @@
+r"""A Markdown text made inert, line by line. Pure.
+
+A renderer that disagrees about where code ends would make markup of what is code here. So a line is read in one of
+three ways: *code*, where all renderers are sure to agree, stays as it is; *text* gets ``&lt;`` for the ``<`` of a tag;
+what may be either is *doubtful* and gets an invisible U+200B inside ``<a``, ``![`` and ``](``, which is right in both.
+Text and doubtful lines are inert however they are read. What is code is decided here, so as to be sure: the renderers
+meant are marked behind JupyterLab's own search for formulas, mistune behind nbconvert's, markdown-it and cmark.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from .inline import BREAK, Paragraph, doubt, split
+from .words import untangle
+
+_OPENER = re.compile(
+    r"(?P<lead>[ \t]*(?:(?:>|[-*+](?=[ \t])|\d{1,9}[.)](?=[ \t]))[ \t]*)*)(?P<mark>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)$"
+)
+_ITEM = re.compile(r" *(?:[-*+]|\d{1,9}[.)]) {1,4}$")
+_NESTED = re.compile(r"[ \t>#:\[]|[-*+][ \t]|\d{1,9}[.)]")
+_INFO = re.compile(r"[ \t]*[\w+#.-]*[ \t]*")
+_LANGUAGE = re.compile(r"[ \t{.]*([\w+#.-]*)")
+# A diagram is drawn, not shown, by some: it may load pictures, follow links and set styles.
+_ACTIVE_DIAGRAM = re.compile(r"(?im)<(?!br ?/?>)[a-z/!?]|//|url\s*\(|@\{|%%\{|\\|&|^---\s*$|\b(?:click|href|src|img)\b")
+_RISKY = re.compile(r"(?i)<[a-z/!?]|!\[|\][(:]|://|www\.")
+_CLINGING = re.compile(r"[$\\|]|\]:|^[ \t]*:")
+_FORMULA = re.compile(r"(?<!\\)\$\$|\\\\[\[\]]|\\(?:begin|end)\{[a-z]*\*?\}")
+_FORMULA_QUIRK = re.compile(r"\\\\\\[\[\]()]|\\\$\$")
+
+
+def markdown(text: str) -> str:
+    """Return Markdown that shows the same and can do nothing: no raw HTML, no picture that loads, no live address.
+
+    Pictures become links that name their host. Links go to http, https, mailto, ``#`` or a relative address. Each text
+    is judged alone, as renderers do. The cost is linear, and the result of a result is the result.
+    """
+    return "\n".join(_Reading(untangle(text).split("\n")).lines())
+
+
+class _Reading:
+    """One text read line by line; what is known of the place is in the attributes."""
+
+    def __init__(self, source: list[str]) -> None:
+        self._source = source
+        self._place = 0
+        self._doubtful = False  # something could not be read for certain: no code is sure from here on
+        self._formula_open = False  # a formula that nbconvert, and only it, carries over blank lines
+        self._start_paragraph(blank=True)
+
+    def _start_paragraph(self, *, blank: bool) -> None:
+        self._paragraph = Paragraph()
+        self._after_blank = blank
+        self._odd = False  # a run of backticks has no partner: where code begins is not sure
+        self._clinging = False  # it may swallow a fence that follows without a blank line
+        self._quoted = False  # a fence in a block quote
+        self._closer = ""  # what ends the formula that nbconvert is in
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines, inert."""
+        while self._place < len(self._source):
+            line = self._source[self._place]
+            opener = _OPENER.match(line)
+            if _is_blank(line):
+                self._place += 1
+                self._end_paragraph(blank=True)
+                yield ""
+            elif opener and not self._doubtful and ">" not in opener["lead"]:
+                yield from self._fence(opener)
+            else:
+                self._place += 1
+                yield self._words(line, opener)
+
+    def _end_paragraph(self, *, blank: bool) -> None:
+        self._formula_open |= bool(self._closer)
+        self._start_paragraph(blank=blank)
+
+    def _following(self) -> str:
+        return next((line for line in self._source[self._place :] if not _is_blank(line)), "")
+
+    # -- fences
+
+    def _fence(self, opener: re.Match[str]) -> Iterator[str]:
+        lead, mark = opener["lead"], opener["mark"]
+        end = self._fence_end(lead, mark)
+        if end is None or (lead and self._quoted):
+            self._doubtful = True
+            self._place += 1
+            yield _doubt(opener.string)
+            return
+        content = self._source[self._place + 1 : end]
+        body = "\n".join(content)
+        if self._would_cling(lead, body):
+            yield ""
+        sure = not (self._formula_open or self._closer) or not _FORMULA.search(body)
+        self._end_paragraph(blank=False)
+        self._place = end + 1
+        yield lead + mark + _language(opener["info"], body)
+        for line in content:
+            yield (BREAK if _seems_to_close(line, mark) else "") + (line if sure else _doubt(line))
+        if end < len(self._source):
+            yield " " * len(lead) + mark
+            # A formula that begins in the code must not take the end of the code with it.
+            if ("\\" in body or (lead and "$" in body)) and not _is_blank("".join(self._source[end + 1 : end + 2])):
+                yield ""
+
+    def _would_cling(self, lead: str, body: str) -> bool:
+        """Return whether the paragraph before might take the fence for a part of itself."""
+        if self._after_blank:
+            return False
+        return self._clinging or "\n:" in f"\n{body}" or bool(lead and (lead.strip() or _RISKY.search(body)))
+
+    def _fence_end(self, lead: str, mark: str) -> int | None:
+        """Return where the fence ends; None if not every renderer will see it end there."""
+        width = len(lead)
+        if lead.strip(" ") and not _ITEM.match(lead):
+            return None
+        for place in range(self._place + 1, len(self._source)):
+            line = self._source[place]
+            if width and _is_blank(line):
+                continue
+            if width and not line.startswith(" " * width):
+                return None
+            words = line[width:].rstrip(" \t")
+            inner = words.lstrip(" ")
+            if len(inner) >= len(mark) and not inner.strip(mark[0]) and len(words) - len(inner) <= (0 if width else 3):
+                return place
+            if width and inner.startswith(mark):
+                return None
+        return None if width else len(self._source)
+
+    # -- lines of text
+
+    def _words(self, line: str, opener: re.Match[str] | None) -> str:
+        self._follow_formulas(line)
+        pieces = split(line)
+        self._odd |= pieces is None
+        self._quoted |= bool(opener)
+        self._doubtful |= not opener and ("~~~" in line or (pieces is None and "```" in line))
+        self._clinging |= bool(_CLINGING.search(line))
+        self._after_blank = False
+        if pieces is None or self._odd or self._quoted or self._doubtful:
+            return _doubt(line)
+        indent = line[: len(line) - len(line.lstrip(" \t"))]
+        less = f"<{BREAK}" if "\t" in indent or len(indent) > 3 else "&lt;"
+        return self._paragraph.rewrite(pieces, less, self._following)
+
+    def _follow_formulas(self, line: str) -> None:
+        """Keep account of formulas as nbconvert takes them: they may hold blank lines and fences."""
+        tokens = _FORMULA.findall(line)
+        unclosed = self._closer
+        for token in tokens:
+            if self._closer:
+                self._closer = "" if token == self._closer else self._closer
+            else:
+                self._closer = {r"\\[": r"\\]"}.get(token, token.replace("begin", "end", 1))
+        nested = tokens and (_NESTED.match(line) or "|" in line)
+        self._formula_open |= bool(nested and (unclosed or self._closer))
+        self._doubtful |= bool(_FORMULA_QUIRK.search(line))
+
+
+def _is_blank(line: str) -> bool:
+    return not line.strip(" \t")
+
+
+def _doubt(line: str) -> str:
+    opener = _OPENER.match(line)
+    if opener:
+        return opener["lead"] + opener["mark"] + _language(opener["info"], "<a")
+    return doubt(line)
+
+
+def _language(info: str, body: str) -> str:
+    """Return the info string as a name only: front ends write the rest of it into an attribute."""
+    if info.strip().lower().startswith("mermaid") and _ACTIVE_DIAGRAM.search(body):
+        return "text"
+    found = _LANGUAGE.match(info)
+    return info if _INFO.fullmatch(info) else found[1] if found else ""
+
+
+def _seems_to_close(line: str, mark: str) -> bool:
+    words = line.lstrip(" ")
+    return words.startswith(mark) and not words.strip("`~ \t\u00a0\u3000")

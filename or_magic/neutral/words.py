@@ -1,0 +1,55 @@
+"""Words for terminals, status lines and lists: without control codes, hidden letters or live markup. Pure."""
+
+from __future__ import annotations
+
+import re
+
+# Part of no language: a terminal or a parser acts on them, a reader does not see them.
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_REORDER = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_INVISIBLE = re.compile(
+    "[\u00ad\u115f\u1160\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0001]"
+    # Tags spell out the flags of Scotland and its like, and nothing else that can be seen.
+    "|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f]+"
+)
+_LINE_END = re.compile("\r\n?|[\u2028\u2029]")
+
+
+def plain(text: str) -> str:
+    """Return text that a terminal shows as it is: no control codes, no hidden letters, no change of direction."""
+    return _INVISIBLE.sub("", _REORDER.sub("\ufffd", _printable(text)))
+
+
+def line(text: str) -> str:
+    """Return :func:`plain` text on one line, for names, titles and states."""
+    return " ".join(plain(text).split())
+
+
+def cite(number: int, title: str, url: str) -> str:
+    """Return one item of a numbered list: the title as a link, or with the address as text if it is not of the web."""
+    words, address = line(title), line(url)
+    if re.match(r"https?://[^\s/]", address, re.IGNORECASE):
+        return f"{number}. [{_literal(words or address)}]({_quoted(address)})"
+    return f"{number}. {_literal(' · '.join(filter(None, (words, address))))}"
+
+
+def _literal(text: str) -> str:
+    text = re.sub(r"([`*_\[\]~|!@>]|:(?=/)|(?<=www)\.)", r"\\\1", text.replace("&", "&amp;").replace("\\", "&#92;"))
+    text = re.sub(r"^(\d*)([#+=.)-])", r"\1\\\2", text)
+    return text.replace("<", "&lt;").replace("$", "&#36;")
+
+
+def _quoted(address: str) -> str:
+    def quote(match: re.Match[str]) -> str:
+        return "".join(f"%{byte:02X}" for byte in match[0].encode())
+
+    return re.sub(r"[^\w.~:/?#@&',;=%+-]", quote, address, flags=re.ASCII).replace("&", "&amp;")
+
+
+def untangle(text: str) -> str:
+    """Return text with plain line ends, in the order in which it is stored, and without control codes."""
+    return _REORDER.sub("", _printable(text))
+
+
+def _printable(text: str) -> str:
+    return _CONTROL.sub("\ufffd", _LINE_END.sub("\n", text).replace("\v", " ").replace("\f", " "))
