@@ -47,6 +47,27 @@ def expand(text: str, namespace: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(part if isinstance(part, str) else _value(part, namespace) for part in parse_template(text))
 
 
+def unfinished(text: str) -> str | None:
+    """Return the beginning of the expression that ``text`` breaks off in; None where it breaks off in prose."""
+    opened, place = None, 0
+    while (start := text.find("{{", place)) >= 0:
+        place = start + 2
+        if text[start - 1 : start] == "\\":
+            continue
+        end = text.find("}}", place)
+        if end < 0:
+            opened = place
+            continue
+        try:
+            opened, place = None, _hole(text, start)[1]
+        except TemplateError:  # broken; or it is the expression's own braces that end there
+            inner = text[start + 2 : end]
+            opened, place = start + 2 if inner.count("{") > inner.count("}") else None, end + 2
+    rest = None if opened is None else text[opened:]
+    # An expression that nobody closed paragraphs ago was none.
+    return None if rest is None or "\n\n" in rest or len(rest) > _LONGEST_EXPRESSION else rest
+
+
 def _parts(text: str) -> Iterator[str | Hole]:
     literal: list[str] = []
     place = 0

@@ -97,6 +97,12 @@ class Face:
 
             return commands.run(self, line) if cell is None else cells.run(self, line, cell)
 
+        def page() -> str:
+            from . import commands
+
+            return commands.help_page()
+
+        setattr(openrouter, "getdoc", page)  # noqa: B010 - what ``?`` asks first
         # IPython's own expansion is all or nothing, and eats dollars; ours says what is wrong.
         setattr(openrouter, MAGIC_NO_VAR_EXPAND_ATTR, True)
         return openrouter

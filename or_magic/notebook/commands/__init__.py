@@ -29,14 +29,19 @@ def run(face: Face, line: str) -> Any:
     return command.run(face, rest.strip())
 
 
-def show_help(face: Face, _rest: str) -> None:
-    """Print the options and the commands."""
+def help_page() -> str:
+    """Return the options, core ones first, and the commands: what ``%%openrouter?`` shows as well."""
     width = 2 + max(len(command.usage) for command in COMMANDS.values())
     told = "\n".join([f"  %or {command.usage:<{width}}{command.does}" for command in COMMANDS.values()])
-    model = face.session().engine.settings.model
-    say(f"{help_text()}\nThe prompt is the rest of the cell; {{{{ expression }}}} in it is a Python expression.")
-    say(f"Every value may be $name (a variable) or @file (its text). The default model is {model}.\n")
-    say(f"commands:\n{told}")
+    return (
+        f"{help_text()}\nThe prompt is the rest of the cell; {{{{ expression }}}} in it is a Python expression.\n"
+        f"Every value may be $name (a variable) or @file (its text).\n\ncommands:\n{told}"
+    )
+
+
+def show_help(face: Face, _rest: str) -> None:
+    """Print the options, the commands and the default model."""
+    say(f"{help_page()}\n\nThe default model is {face.session().engine.settings.model}.")
 
 
 COMMANDS: dict[str, Command] = {

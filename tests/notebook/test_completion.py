@@ -1,0 +1,271 @@
+"""Completion in a real kernel, by the message that Lab and Notebook send, and by what a terminal asks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from or_magic.gateway.catalog import bundled, parse_models
+from or_magic.notebook.offers import about_model
+from or_magic.template import unfinished
+
+from .kernel import Kernel
+
+CHEAP = "openai/gpt-5-mini"
+
+
+@pytest.fixture(scope="module")
+def at(kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Asker:
+    """The kernel with a few variables, a file, and one call that had a tag."""
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "notes.txt").write_text("text")
+    (folder / "two words.txt").write_text("text")
+    (folder / "sub").mkdir()
+    started = kernel.run(
+        f"%cd -q {folder}\n"
+        "class Frame:\n"
+        "    def headline(self): return 1\n"
+        "df = Frame(); rules = 'be brief'; _secret = 1; prices = {'apples': 1}\n"
+        "%openrouter ask hello"
+    )
+    assert "ok" == started.status, started.error
+    assert "ok" == kernel.run("%%or --tag billing\nhello").status
+    return Asker(kernel)
+
+
+class Asker:
+    """Asks for completions of a cell; ``|`` is the cursor."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    def __call__(self, marked: str) -> dict[str, Any]:
+        """Return the kernel's answer."""
+        cursor = marked.index("|")
+        client = self._kernel.client
+        sent = client.complete(marked.replace("|", "", 1), cursor)
+        while True:
+            reply = client.get_shell_msg(timeout=30)
+            if reply["parent_header"].get("msg_id") == sent:
+                return dict(reply["content"])
+
+    def texts(self, marked: str) -> list[str]:
+        """Return what the cell would read with each completion."""
+        told, text = self(marked), marked.replace("|", "", 1)
+        return [f"{text[: told['cursor_start']]}{match}{text[told['cursor_end'] :]}" for match in told["matches"]]
+
+    def about(self, marked: str) -> dict[str, str]:
+        """Return what the front end shows beside each completion."""
+        told = self(marked)["metadata"]["_jupyter_types_experimental"]
+        return {item["text"]: item["type"] for item in told}
+
+
+@pytest.mark.parametrize(
+    ("marked", "wanted"),
+    [
+        ("%%or openai/gpt-5-m|", f"%%or {CHEAP}"),
+        ("%%openrouter openai/gpt-5-m|\nprose", f"%%openrouter {CHEAP}\nprose"),
+        ("\n%%or openai/gpt-5-m|", f"\n%%or {CHEAP}"),
+        ("%%or -t 0.2 openai/gpt-5-m|", f"%%or -t 0.2 {CHEAP}"),
+        ("%%or -m openai/gpt-5-m|", f"%%or -m {CHEAP}"),
+        ("%%or --model=openai/gpt-5-m|", f"%%or --model={CHEAP}"),
+        ("%%or gpt-5-min|", f"%%or {CHEAP}"),
+        ("%%or |", f"%%or {CHEAP}"),
+        ("%%or |", "%%or --temperature"),
+        ("%%or --temp|", "%%or --temperature"),
+        ("%%or a/b |", "%%or a/b --temperature"),
+        ("%%or -|", "%%or -t"),
+        ("%%or -r hi|", "%%or -r high"),
+        ("%%or --reasoning=xh|", "%%or --reasoning=xhigh"),
+        ("%%or -f co|", "%%or -f code"),
+        ("%%or --sort |", "%%or --sort price"),
+        ("%%or --tag |", "%%or --tag billing"),
+        ("%%or -s $ru|", "%%or -s $rules"),
+        ("%%or --system=$|", "%%or --system=$rules"),
+        ("%%or -p user=$ru|", "%%or -p user=$rules"),
+        ("%%or -s @no|", "%%or -s @notes.txt"),
+        ("%%or -s @|", "%%or -s @sub/"),
+        ("%%or -s 'about {{ ru|", "%%or -s 'about {{ rules"),
+        ("%or sp|", "%or spend"),
+        ("%openrouter sp|", "%openrouter spend"),
+        ("x = 1\n  %or sp|", "x = 1\n  %or spend"),
+        ("%%time\n%or sp|", "%%time\n%or spend"),
+        ("r = %or as|", "r = %or ask"),
+        ("%or use openai/gpt-5-m|", f"%or use {CHEAP}"),
+        ("%or use off|", "%or use offline"),
+        ("%or models gpt-5-min|", f"%or models {CHEAP}"),
+        ("%or spend --b|", "%or spend --by"),
+        ("%or spend |", "%or spend --since"),
+        ("%or spend --by prov|", "%or spend --by provider"),
+        ("%%or\nis {{ df.he|", "%%or\nis {{ df.headline"),
+        ("%%or\nis {{ df.he| }} so", "%%or\nis {{ df.headline }} so"),
+        ("%%or\n{{ df }} and {{ ru|", "%%or\n{{ df }} and {{ rules"),
+        ("%%or\n{{ prices['ap|", "%%or\n{{ prices['apples"),
+        ("%%or\n{{ len(\n  df.he|", "%%or\n{{ len(\n  df.headline"),
+    ],
+)
+def test_what_fits_is_offered(at: Asker, marked: str, wanted: str) -> None:
+    """Options, their values, commands, models, variables, files, tags, and Python inside of expressions."""
+    assert wanted in at.texts(marked)
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "%%or\nWe pri|",
+        "%%or\nWe print the {{ df }} of d|",
+        "%%or a/b\nfirst\n\n    def|",
+        "%%or\nfour $ru|",
+        "%%or\n%or sp|",
+        "%%or\nimport o|",
+        "%%or --verbatim\n{{ ru|",
+        "%%or\n\\{{ ru|",
+        "%%or -t |",
+        "%%or -s 'be ru|",
+        "%%or -o df|",
+        "%%or a/b openai/|",
+        "%or ask what is pri|",
+        "%or ask $ru|",
+        "%or nonsense |",
+        "%or use $ru|",
+    ],
+)
+def test_nothing_is_offered_where_nothing_fits(at: Asker, marked: str) -> None:
+    """Prose is no Python: a popup over every word would be in the way."""
+    assert [] == at(marked)["matches"]
+
+
+@pytest.mark.parametrize(("marked", "wanted"), [("pri|", "print"), ("%%timeit\npri|", "print"), ("%%o|", "%%or")])
+def test_other_cells_complete_as_ever(at: Asker, marked: str, wanted: str) -> None:
+    """What is not ours is IPython's."""
+    assert wanted in at(marked)["matches"]
+
+
+def test_a_model_shows_its_price_and_abilities(at: Asker) -> None:
+    """A choice is made by them, before the call and not after it."""
+    assert "$0.25/$2 · 400k · vision tools reasoning" == at.about("%%or openai/gpt-5-m|")[CHEAP]
+    assert "the longest answer, in tokens" == at.about("%%or --max|")["--max-tokens"]
+    assert "str" == at.about("%%or -s $ru|")["$rules"]
+
+
+@pytest.mark.parametrize(
+    ("item", "wanted"),
+    [
+        ({"pricing": {"prompt": "0.000003", "completion": "0.000015"}, "context_length": 200000}, "$3/$15 · 200k"),
+        ({"pricing": {"prompt": "0", "completion": "0"}, "context_length": 1048576}, "$0 · 1.05M"),
+        ({"pricing": {"prompt": "0.00000007", "completion": "0"}}, "$0.07/$0"),
+        ({"pricing": {"prompt": "-1", "completion": "-1"}, "context_length": 2000000}, "price varies · 2M"),
+        ({"architecture": {"input_modalities": ["text", "audio"], "output_modalities": ["image"]}},
+         "price varies · audio pictures"),
+    ],
+)  # fmt: skip
+def test_prices_are_told_per_million_tokens(item: dict[str, Any], wanted: str) -> None:
+    """What is unknown is not told as 0."""
+    [model] = parse_models({"data": [{"id": "a/b", **item}]}, bundled().date, "test").entries
+    assert wanted == about_model(model)
+
+
+def test_private_and_quoted_names_stay_out(at: Asker) -> None:
+    """A file whose name has a space would need quotes that the popup does not type; ``_x`` is nobody's business."""
+    assert ["%%or -s @notes.txt", "%%or -s @sub/"] == sorted(at.texts("%%or -s @|"))
+    offered = at("%%or -s $|")["matches"]
+    assert "$_secret" not in offered
+    assert "$get_ipython" not in offered
+    assert "$In" not in offered
+
+
+def test_no_magic_is_offered_inside_an_expression(at: Asker) -> None:
+    """IPython offers ``%prun`` for ``pr``; there it would be a syntax error."""
+    offered = at("%%or\n{{ pr|")["matches"]
+    assert "print" in offered
+    assert [] == [match for match in offered if match.startswith("%")]
+
+
+def test_four_hundred_models_are_all_offered(at: Asker, kernel: Kernel, tmp_path: Path) -> None:
+    """As many as OpenRouter has; the catalogue on the disk is the one that counts."""
+    entry = {"pricing": {"prompt": "0.000001", "completion": "0.000002"}, "context_length": 128000}
+    body = {"data": [{"id": f"vendor{n % 40}/model-{n}", **entry} for n in range(400)]}
+    (tmp_path / "models-127.0.0.1_9.json").write_text(json.dumps({"date": "2026-01-01T00:00:00+00:00", "body": body}))
+    kernel.run(
+        "import or_magic as orm\n"
+        f"kept, orm.api._process.session = orm.api._process.session, orm.connect(base_url='http://127.0.0.1:9/v1', home={str(tmp_path)!r})"
+    )
+    try:
+        assert 400 == len([text for text in at("%%or |")["matches"] if text.startswith("vendor")])
+        assert {"$1/$2 · 128k"} == set(at.about("%%or vendor7/|").values())
+    finally:
+        kernel.run("orm.api._process.session.close()\norm.api._process.session = kept")
+
+
+def test_the_terminal_is_offered_the_same(at: Asker, kernel: Kernel) -> None:
+    """prompt_toolkit asks the same completer, and shows the price beside the name."""
+    done = kernel.run(
+        "from IPython.terminal.ptutils import IPythonPTCompleter\n"
+        "from prompt_toolkit.document import Document\n"
+        "def offered(text):\n"
+        "    found = IPythonPTCompleter(get_ipython().Completer).get_completions(Document(text, len(text)), None)\n"
+        "    return {one.text: one.display_meta_text for one in found}"
+    )
+    assert "ok" == done.status, done.error
+    assert "{'openai/gpt-5-mini': '$0.25/$2 · 400k · vision tools reasoning'}" == kernel.value(
+        "offered('%%or openai/gpt-5-mini')"
+    )
+    assert "{}" == kernel.value(r"offered('%%or\nWe pri')")
+    assert "True" == kernel.value(r"'headline' in offered('%%or\n{{ df.he')")
+
+
+def test_asking_for_a_completion_makes_no_session(fresh_kernel: Kernel) -> None:
+    """A Tab must neither wait for a ledger nor for the network: the catalogue that ships answers."""
+    fresh_kernel.run("%load_ext or_magic\nget_ipython().events.callbacks['post_run_cell'].clear()")
+    assert f"%%or {CHEAP}" in Asker(fresh_kernel).texts("%%or openai/gpt-5-m|")
+    assert "False" == fresh_kernel.value("'or_magic.api' in __import__('sys').modules")
+
+
+def test_unloading_takes_the_completion_back(fresh_kernel: Kernel) -> None:
+    """And reloading adds it once."""
+    fresh_kernel.run("%load_ext or_magic\n%reload_ext or_magic")
+    assert "1" == fresh_kernel.value("len(get_ipython().Completer.custom_matchers)")
+    fresh_kernel.run("%unload_ext or_magic")
+    assert "[]" == fresh_kernel.value("get_ipython().Completer.custom_matchers")
+    assert "print" in Asker(fresh_kernel)("%%or\npri|")["matches"]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("a {{ df.he", " df.he"),
+        ("a {{ df }} prose", None),
+        ("a {{ {1: {2: 3}}.ke", " {1: {2: 3}}.ke"),
+        ("{{ {1: {2: 3}} }} prose", None),
+        ("{{ a b }} prose", None),
+        ("{{ a b }} and {{ c", " c"),
+        ("\\{{ a", None),
+        ("{{ old\n\nprose", None),
+        ("{{", ""),
+        ("{ a", None),
+        ("", None),
+    ],
+)
+def test_an_open_expression_is_told_from_prose(text: str, wanted: str | None) -> None:
+    """By the template's own rules: the shortest end that parses closes it."""
+    assert wanted == unfinished(text)
+
+
+@pytest.mark.parametrize("name", ["%%openrouter?", "%or?", "%openrouter?"])
+def test_help_of_the_magic_is_the_help(at: Asker, kernel: Kernel, name: str) -> None:
+    """Core options first, then the others, then the commands."""
+    [page] = kernel.run(name).reply["content"]["payload"]
+    told = page["data"]["text/plain"]
+    assert told.index("--temperature") < told.index("--top-p") < told.index("%or spend")
+    assert "{{ expression }}" in told
+
+
+def test_contextual_help_finds_the_magic(at: Asker, kernel: Kernel) -> None:
+    """Lab's inspector asks with the cursor; ipykernel finds no ``or`` there, it takes it for Python's."""
+    sent = kernel.client.inspect("%%openrouter", 8)
+    while (reply := kernel.client.get_shell_msg(timeout=30))["parent_header"].get("msg_id") != sent:
+        continue
+    assert "--temperature" in reply["content"]["data"]["text/plain"]
