@@ -144,7 +144,7 @@ def _cut(text: str, state: Open, markdown: bool) -> tuple[int, Open] | None:
 
 def _places(text: str, state: Open) -> Iterator[tuple[int, Open, bool]]:
     """Yield (offset, what is open there, whether a cut there is safe) for the start of every line and the end."""
-    place, blank, before = 0, True, ""
+    place, blank, before = 0, state == Open(), ""
     for line in text.splitlines(keepends=True):
         bare = line.rstrip("\r\n")
         if state.fence:
