@@ -90,6 +90,8 @@ class Gateway:
             return
         try:
             closed = yield from self._exchange(request, deadlines)
+        except KeyboardInterrupt as error:
+            raise _cut(error) from None
         finally:
             brake.release()
         yield closed
@@ -131,6 +133,8 @@ class Gateway:
             raise not_the_protocol(f"{self.base_url}{path} did not answer with JSON") from None
         except RuntimeError:  # the client was closed by another thread, between our getting and using it
             raise stopped() from None
+        except KeyboardInterrupt as error:
+            raise _cut(error) from None
         finally:
             self._queries.discard(deadlines)
 
@@ -254,6 +258,11 @@ class Gateway:
             name.lower(): hidden.redact(value.encode()).decode() if hidden else value
             for name, value in response.headers.items()
         }
+
+
+def _cut(error: KeyboardInterrupt) -> KeyboardInterrupt:
+    """Return the interrupt without the frames below: they hold the key while they send it, and tracebacks show that."""
+    return error.with_traceback(None)
 
 
 def _socket_of(response: httpx2.Response) -> socket.socket | None:
