@@ -52,6 +52,8 @@ class Face:
         from .. import api
 
         with self._lock:
+            if api.existing() is None:
+                api.use(api.connect(pace_s=_PACE_S))
             session = api.current()
             if session.engine.lacks_key:
                 session = api.Session(api.connect(offline=True, pace_s=_PACE_S).engine, automatic=True)
@@ -95,7 +97,7 @@ class Face:
             from . import cell as cells
             from . import commands
 
-            return commands.run(self, line) if cell is None else cells.run(self, line, cell)
+            return self._value(commands.run(self, line) if cell is None else cells.run(self, line, cell))
 
         def page() -> str:
             from . import commands
@@ -106,6 +108,15 @@ class Face:
         # IPython's own expansion is all or nothing, and eats dollars; ours says what is wrong.
         setattr(openrouter, MAGIC_NO_VAR_EXPAND_ATTR, True)
         return openrouter
+
+    def _value(self, value: Any) -> Any:
+        """Return a magic's value; a terminal gets it into ``Out`` without the empty line that would announce it."""
+        if value is None or hasattr(self.shell, "kernel") or value is not self.just_drawn:
+            return value
+        if not self.shell.user_ns["In"][-1].startswith("get_ipython()"):  # it is part of a statement
+            return value
+        self.shell.displayhook.update_user_ns(value)
+        return None
 
     def _draw(self, reply: Reply) -> None:
         from .display import publish

@@ -121,6 +121,7 @@ class _Rich:
         self._console: Console = Console()
         self._rest = ""
         self._thoughts = ""
+        self._written = False
         self._live: Live | None = Live(
             Line(f"waiting for {neutral.plain(model)} …", style="dim"),
             console=self._console,
@@ -143,6 +144,9 @@ class _Rich:
     def block(self, markdown: str) -> None:
         from rich.markdown import Markdown
 
+        if self._written:
+            self._console.print()
+        self._written = True
         # Links are spelt out: a terminal would hide where they lead.
         self._console.print(Markdown(markdown, hyperlinks=False))
 
