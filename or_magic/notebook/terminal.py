@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -144,14 +145,24 @@ class _Rich:
     def block(self, markdown: str) -> None:
         from rich.markdown import Markdown
 
+        # Rich puts empty lines around some blocks and not around others: take them off, and put one between all.
+        drawing = self._drawing()
+        # Links are spelt out: a terminal would hide where they lead.
+        drawing.print(Markdown(markdown, hyperlinks=False))
+        drawn = drawing.file.getvalue().strip("\n")
         if self._written:
             self._console.print()
         self._written = True
-        # Links are spelt out: a terminal would hide where they lead.
-        self._console.print(Markdown(markdown, hyperlinks=False))
+        self._console.print(self._line.from_ansi(drawn))
 
     def dim(self, line: str) -> None:
         self._console.print(self._line(line, style="dim"))
+
+    def _drawing(self) -> Any:
+        from rich.console import Console
+
+        colors: Any = self._console.color_system
+        return Console(file=io.StringIO(), width=self._console.width, force_terminal=True, color_system=colors)
 
     def end(self) -> None:
         if self._live is not None:

@@ -13,13 +13,22 @@ if TYPE_CHECKING:
 
     from ..face import Face
 
-_NARROW = ["id", "context_tokens", "prompt_usd_per_million", "completion_usd_per_million"]
+_SHOWN = {
+    "id": "id",
+    "context_tokens": "context",
+    "prompt_usd_per_million": "$/M in",
+    "completion_usd_per_million": "$/M out",
+    "input": "input",
+    "output": "output",
+    "tools": "tools",
+}
+_IN_A_TERMINAL = 4  # more columns would hide those in the middle
 
 
 def models(face: Face, rest: str) -> pd.DataFrame:
-    """Return the models whose id or name holds every word of ``rest``, with prices."""
-    found = face.session().models(rest)
-    return found[_NARROW] if is_terminal(face) else found
+    """Return the models whose id or name holds every word of ``rest``, with prices; ``orm.models`` tells more."""
+    found = face.session().models(rest)[list(_SHOWN)].rename(columns=_SHOWN).set_index("id")
+    return found.iloc[:, : _IN_A_TERMINAL - 1] if is_terminal(face) else found
 
 
 def use(face: Face, rest: str) -> None:

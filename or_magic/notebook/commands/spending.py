@@ -12,16 +12,17 @@ if TYPE_CHECKING:
 
     from ..face import Face
 
-_NARROW = ["calls", "total_tokens", "cost_usd", "unknown_calls"]
+_SHOWN = ["calls", "cost_usd", "unknown_calls", "total_tokens", "mean_cost_usd", "mean_latency_s", "success_rate"]
+_IN_A_TERMINAL = 4  # more columns would hide those in the middle
 
 
 def spend(face: Face, rest: str) -> pd.DataFrame:
-    """Say what was spent and return it by column."""
+    """Say what was spent and return it by column; ``orm.tracker.summary`` tells more."""
     told = _view(rest)
     tracker = face.session().tracker
     say(str(tracker.total(all=told.all, since=told.since)))
     table = tracker.summary(by=told.by or "model", all=told.all, since=told.since)
-    return table[_NARROW] if is_terminal(face) else table
+    return table[_SHOWN[:_IN_A_TERMINAL] if is_terminal(face) else _SHOWN]
 
 
 def plot(face: Face, rest: str) -> None:
