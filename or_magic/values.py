@@ -158,7 +158,9 @@ class Reply:
         return self.text
 
     def _repr_markdown_(self) -> str:
-        return self.text
+        from . import neutral  # its patterns take longer to build than all of this module
+
+        return neutral.markdown(self.text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,18 +15,18 @@ PACKAGE = Path(or_magic.__file__).resolve().parent
 
 # Import only what stands before you. A name covers the module or the package of that name, with all inside it.
 FLOORS = (
-    "content", "values", "errors", "events",                                                   # 1 values
-    "addresses", "protocol", "pricing", "options", "template", "neutral",                                   # 2 protocol
-    "secrets", "settings", "media", "data", "gateway", "offline", "ledger", "middleware",      # 3 world
+    "neutral", "content", "values", "errors", "events",                                                   # 1 values
+    "addresses", "protocol", "pricing", "options", "template",                                   # 2 protocol
+    "secrets", "config_file", "settings", "media", "data", "gateway", "offline", "ledger", "middleware",  # 3 world
     "engine", "features", "api",                                                               # 4 engine, features
     "notebook",                                                                                # 5 notebook
 )  # fmt: skip
 # Siblings that must not know each other, although one stands before the other in the tuple.
 STRANGERS = {
-    "gateway": {"offline", "data", "settings", "media"},
+    "gateway": {"offline", "data", "config_file", "settings", "media"},
     "offline": set(FLOORS) - {"offline", "data"},
-    "ledger": {"gateway", "offline", "settings", "media", "secrets"},
-    "middleware": {"gateway", "offline", "ledger", "settings", "media", "secrets"},
+    "ledger": {"gateway", "offline", "config_file", "settings", "media", "secrets"},
+    "middleware": {"gateway", "offline", "ledger", "config_file", "settings", "media", "secrets"},
     "protocol": {"options", "template"},
 }
 ONLY_IN = {

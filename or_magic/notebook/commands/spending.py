@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from ...values import Total
 from .command import Command, Parser, is_terminal, say
 
 if TYPE_CHECKING:
@@ -16,11 +17,15 @@ _SHOWN = ["calls", "cost_usd", "unknown_calls", "total_tokens", "mean_cost_usd",
 _IN_A_TERMINAL = 4  # more columns would hide those in the middle
 
 
-def spend(face: Face, rest: str) -> pd.DataFrame:
+def spend(face: Face, rest: str) -> pd.DataFrame | None:
     """Say what was spent and return it by column; ``orm.tracker.summary`` tells more."""
     told = _view(rest)
     tracker = face.session().tracker
-    say(str(tracker.total(all=told.all, since=told.since)))
+    total = tracker.total(all=told.all, since=told.since)
+    if total == Total(simulated=total.simulated) and tracker.frame(all=told.all, since=told.since).empty:
+        say("Nothing was asked yet." if told.all else "Nothing was asked in this session yet; --all shows what was before.")
+        return None
+    say(str(total))
     table = tracker.summary(by=told.by or "model", all=told.all, since=told.since)
     return table[_SHOWN[:_IN_A_TERMINAL] if is_terminal(face) else _SHOWN]
 
