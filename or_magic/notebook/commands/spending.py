@@ -23,7 +23,7 @@ def spend(face: Face, rest: str) -> pd.DataFrame | None:
     tracker = face.session().tracker
     total = tracker.total(all=told.all, since=told.since)
     if total == Total(simulated=total.simulated) and tracker.frame(all=told.all, since=told.since).empty:
-        say("Nothing was asked yet." if told.all else "Nothing was asked in this session yet; --all shows what was before.")
+        say("Nothing was asked yet." if told.all else "Nothing was asked in this session yet; --all shows the others.")
         return None
     say(str(total))
     table = tracker.summary(by=told.by or "model", all=told.all, since=told.since)
