@@ -1,8 +1,11 @@
-"""What an address says about where it leads. Pure."""
+"""What an address says about where it leads, and what of it may be shown. Pure."""
 
 from __future__ import annotations
 
 import ipaddress
+import re
+
+_USER = re.compile(r"//[^/\s]*@")
 
 
 def is_loopback(host: str) -> bool:
@@ -11,3 +14,8 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def without_password(text: str) -> str:
+    """Return a text with every address in it as it may be shown: without user and password."""
+    return _USER.sub("//", text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,8 @@ from .engine.compose import Prompt
 from .engine.session import Engine
 from .engine.stream import Stream
 from .options import AskOptions, Options, from_keywords
-from .settings import load_settings
+from .secrets import KEY_NAME, WHERE_KEYS_GO, Key
+from .settings import OFFLINE, Settings, load_settings
 from .values import Reply, Timeouts
 
 if TYPE_CHECKING:
@@ -114,7 +116,7 @@ class Session:
 
             raise NoKeyError(
                 "There is no key, and the offline simulator was not chosen for Python code. Nothing was sent. "
-                "Set OPENROUTER_API_KEY, or say %or use offline."
+                f"{WHERE_KEYS_GO} Or choose the simulator: %or use offline."
             )
         return self.engine
 
@@ -137,26 +139,49 @@ def connect(
     Raises:
         OptionError, SettingsError: a setting is unknown or cannot be used.
     """
-    return Session(Engine(load_settings(settings), ledger=ledger, client=client, pace_s=pace_s))
+    return Session(Engine(load_settings(settings, key=_process.key), ledger=ledger, client=client, pace_s=pace_s))
 
 
 class _Process:
-    """What this process has: one session, made when it is needed."""
+    """What this process has: one session, made when it is needed, and what was said about it in a notebook."""
 
     def __init__(self) -> None:
+        self.chosen: dict[str, Any] = {}
+        self.key: Key | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the session: the sockets, threads and locks of a parent are of no use in its child."""
         self.lock = threading.Lock()
         self.session: Session | None = None
+
+    def settings(self, chosen: Mapping[str, Any]) -> Settings:
+        return load_settings(chosen, key=self.key, giver="%config")
 
 
 _process = _Process()
 
 
-def current() -> Session:
-    """Return the session of this process, made from the environment at first use."""
+def current(*, pace_s: float = 0.0) -> Session:
+    """Return the session of this process, made from its settings at first use; ``pace_s`` is the simulator's."""
     with _process.lock:
-        if _process.session is None:
-            _process.session = connect()
+        before = _process.session
+        if before is not None:
+            if not _could_ask_now(before):
+                return before
+            _process.session = None
+            before.close()
+        _process.session = Session(Engine(_process.settings(_process.chosen), pace_s=pace_s))
         return _process.session
+
+
+def simulate(*, pace_s: float) -> Session:
+    """Return the simulator as this process's session, for want of a key; Python verbs do not use it."""
+    settings = current().engine.settings
+    sources = {**settings.sources, "base_url": "no key"}
+    session = Session(Engine(replace(settings, base_url=OFFLINE, sources=sources), pace_s=pace_s), automatic=True)
+    use(session)
+    return session
 
 
 def existing() -> Session | None:
@@ -172,9 +197,76 @@ def use(session: Session | None) -> None:
         before.close()
 
 
+def _could_ask_now(session: Session) -> bool:
+    """Whether a key has come into the environment since this session began without one."""
+    return (session.automatic or session.engine.lacks_key) and bool(os.environ.get(KEY_NAME, "").strip())
+
+
+def chosen() -> Mapping[str, Any]:
+    """Return what ``choose`` has set."""
+    return dict(_process.chosen)
+
+
+def choose(**settings: Any) -> bool:
+    """Set settings of this process's session, as ``%config`` does; None takes one back.
+
+    Returns:
+        Whether the session ended: another base URL needs one of its own, made when it is needed.
+
+    Raises:
+        OptionError, SettingsError: a setting is unknown or cannot be used; nothing was changed.
+    """
+    with _process.lock:
+        chosen = {name: value for name, value in (_process.chosen | settings).items() if value is not None}
+        found = _process.settings(chosen)
+        moved = chosen.get("base_url") != _process.chosen.get("base_url")
+        _process.chosen = chosen
+        session = _process.session
+    if session is None:
+        return False
+    if not moved or found.base_url == session.engine.settings.base_url:
+        session.automatic = session.automatic and not (moved and found.offline)
+        session.engine.adopt(found)
+        return False
+    use(None)
+    return True
+
+
+def forget_choices() -> None:
+    """Take back all that ``choose`` has set, for the sessions to come."""
+    _process.chosen = {}
+
+
+def reread() -> None:
+    """Let this process's session follow ``.env`` and the config file as they are now, but for the base URL.
+
+    Raises:
+        SettingsError: a value cannot be used; nothing was changed.
+    """
+    choose()
+
+
+def use_key(key: Key | None) -> bool:
+    """Ask with ``key`` from now on, in this session and those to come; None: with the one that is found.
+
+    Returns:
+        Whether the session ended: the simulator that answered for want of a key.
+
+    Raises:
+        SettingsError: the key may not travel to this session's gateway; nothing was changed.
+    """
+    session = _process.session
+    if key is not None and session is not None and not session.engine.simulated:
+        session.engine.use_key(key)
+    _process.key = key
+    if key is None or session is None or not session.automatic:
+        return False
+    use(None)
+    return True
+
+
 if hasattr(os, "register_at_fork"):
-    # Sockets, threads and locks of the parent are of no use in a child.
-    os.register_at_fork(after_in_child=_process.__init__)  # type: ignore[misc]  # a fresh start, in place
+    os.register_at_fork(after_in_child=_process.begin)
 
 
 def ask(prompt: Prompt, **options: Unpack[AskOptions]) -> Reply:

@@ -1,4 +1,4 @@
-"""Settings: what is given, else the environment, else ``.env``, else a default; and where each came from."""
+"""Settings: what is given, else the environment, ``.env``, the config file, a default; and where each came from."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .addresses import is_loopback
+from .addresses import is_loopback, without_password
+from .config_file import ALIASES, Config, read_config
 from .errors import OptionError, SettingsError
-from .secrets import KEY_NAME, Key, find_key
+from .secrets import KEY_NAME, WHERE_KEYS_GO, Key, Variables, find_key, stored_key
 from .values import Timeouts
 
 OPENROUTER = "https://openrouter.ai/api/v1"
@@ -30,12 +31,17 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 # A .env that also holds the key belongs to an OpenRouter project, so these bare names mean ours.
 _BARE = {"model": "DEFAULT_MODEL"}
+_BARE_ALIASES = {"fast": "FAST_MODEL", "reasoning": "REASONING_MODEL"}
 
 
 def _home() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_data_dir("or_magic"))
+
+
+class SettingsWarning(UserWarning):
+    """A setting that is written down but means nothing, or a place where a key could not be looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,11 @@ class Settings:
     home: Path = field(default_factory=_home)
     key: Key | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
+    aliases: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    dotenv: Path | None = None
+    config: Path | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def offline(self) -> bool:
@@ -66,6 +76,11 @@ class Settings:
             return "openrouter"
         return f"{address.hostname}:{address.port}" if address.port else str(address.hostname)
 
+    def resolve(self, name: str | None) -> str:
+        """Return the model id that ``name`` means; the default model without a name."""
+        name = name or self.model
+        return self.aliases.get(name, name)
+
     @property
     def lacks_key(self) -> bool:
         """Whether nothing can be asked: no key, and no other gateway was named."""
@@ -73,34 +88,97 @@ class Settings:
 
 
 def load_settings(
-    given: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None, folder: Path | None = None
+    given: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    *,
+    key: Key | None = None,
+    giver: str = "given",
 ) -> Settings:
-    """Return the settings for this process; ``folder`` is where the search for a ``.env`` begins.
+    """Return the settings for this process.
+
+    Args:
+        given: what wins over everything else.
+        environ: the environment.
+        folder: where the search for a ``.env`` begins.
+        key: a key that wins over all that can be found.
+        giver: what ``given`` is called in ``sources``.
 
     Raises:
         OptionError: ``given`` has a name that is no setting.
         SettingsError: a value cannot be used.
     """
     given = {name: value for name, value in (given or {}).items() if value is not None}
-    environ = os.environ if environ is None else environ
-    path, dotenv = read_dotenv(folder or _here())
     _check_names(given)
-    found, sources = {}, {}
-    for name, spellings in NAMES.items():
-        value, source = _first(name, spellings, given, environ, dotenv)
+    path, dotenv = read_dotenv(folder or _here())
+    places = _Places(given, giver, Variables(os.environ if environ is None else environ), path, dotenv)
+    home, source = places.first("home")
+    home = Path(home).expanduser() if home else _home()
+    config = read_config(home)
+    sources = {"home": source} if source else {}
+    found: dict[str, Any] = {"home": home, "config": config.path, "dotenv": path}
+    for name in [name for name in NAMES if name != "home"]:
+        value, source = places.first(name, config)
         if value is not None:
-            found[name], sources[name] = value, source if source != ".env" else str(path)
+            found[name], sources[name] = value, source
     if given.get("offline"):
-        found["base_url"], sources["base_url"] = OFFLINE, "given"
-    if "home" in found:
-        found["home"] = Path(found["home"]).expanduser()
-    if "timeouts" in given:
-        found["timeouts"] = given["timeouts"]
+        found["base_url"], sources["base_url"] = OFFLINE, giver
     found["base_url"] = str(found.get("base_url", OPENROUTER)).rstrip("/")
-    key = None if found["base_url"] == OFFLINE else find_key(environ, dotenv)
-    settings = Settings(**found, key=key, sources=sources)
-    _check_url(settings)
+    found["timeouts"] = given.get("timeouts", Timeouts())
+    found["aliases"] = _aliases(config, places, sources)
+    key, trouble = (None, None) if found["base_url"] == OFFLINE else _key(key, places, found["base_url"], sources)
+    warnings = (*config.warnings, *([trouble] if trouble else []))
+    settings = Settings(**found, key=key, sources=sources, warnings=warnings)
+    check_url(settings)
     return settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where settings come from, but for the config file, which is only found with them."""
+
+    given: Mapping[str, Any]
+    giver: str
+    environ: Variables
+    path: Path | None
+    dotenv: Variables
+
+    def first(self, name: str, config: Config | None = None) -> tuple[Any, str]:
+        """Return a setting's value and its source; None and nothing where it is nowhere."""
+        if name in self.given:
+            return self.given[name], self.giver
+        for source, values in (("environment", self.environ), (str(self.path), self.dotenv)):
+            for spelling in NAMES[name]:
+                if values.get(spelling):
+                    return values[spelling], source
+        if bare := self.bare(_BARE.get(name)):
+            return bare, str(self.path)
+        if config is not None and name in config.settings:
+            return config.settings[name], str(config.path)
+        return None, ""
+
+    def bare(self, name: str | None) -> str | None:
+        """Return a value of ``.env`` under a bare name, if that file is an OpenRouter project's."""
+        return self.dotenv.get(name) if name and KEY_NAME in self.dotenv else None
+
+
+def _aliases(config: Config, places: _Places, sources: dict[str, str]) -> Mapping[str, str]:
+    aliases = dict(config.aliases)
+    sources |= {f"{ALIASES}.{name}": str(config.path) for name in aliases}
+    for name, variable in _BARE_ALIASES.items():
+        if model := places.bare(variable):
+            aliases[name], sources[f"{ALIASES}.{name}"] = model, str(places.path)
+    return aliases
+
+
+def _key(key: Key | None, places: _Places, base_url: str, sources: Mapping[str, str]) -> tuple[Key | None, str | None]:
+    """Return the key, and what went wrong where it was looked for."""
+    key = key or find_key(places.environ, places.dotenv)
+    if key is not None:
+        return key, None
+    # What the keyring holds was meant for OpenRouter, not for any address that a folder's .env names.
+    named = base_url.startswith("https://") and sources.get("base_url") != str(places.path)
+    return stored_key() if base_url == OPENROUTER or named else (None, None)
 
 
 def _here() -> Path:
@@ -110,7 +188,7 @@ def _here() -> Path:
         return Path("/")
 
 
-def read_dotenv(folder: Path) -> tuple[Path | None, Mapping[str, str]]:
+def read_dotenv(folder: Path) -> tuple[Path | None, Variables]:
     """Return the nearest ``.env``, from ``folder`` up to the folder that holds ``.git``, and what it sets."""
     for place in (folder, *folder.parents):
         path = place / ".env"
@@ -118,35 +196,19 @@ def read_dotenv(folder: Path) -> tuple[Path | None, Mapping[str, str]]:
             return path, _parse_dotenv(path)
         if (place / ".git").exists():
             break
-    return None, {}
+    return None, Variables({})
 
 
-def _parse_dotenv(path: Path) -> Mapping[str, str]:
+def _parse_dotenv(path: Path) -> Variables:
     from dotenv import dotenv_values
 
     try:
-        return {name: value for name, value in dotenv_values(path).items() if value}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}. Nothing was sent. Save it as UTF-8.") from None
-
-
-def _first(
-    name: str,
-    spellings: tuple[str, ...],
-    given: Mapping[str, Any],
-    environ: Mapping[str, str],
-    dotenv: Mapping[str, str],
-) -> tuple[Any, str]:
-    if name in given:
-        return given[name], "given"
-    for source, values in (("environment", environ), (".env", dotenv)):
-        for spelling in spellings:
-            if values.get(spelling):
-                return values[spelling], source
-    bare = _BARE.get(name)
-    if bare and KEY_NAME in dotenv and dotenv.get(bare):
-        return dotenv[bare], ".env"
-    return None, ""
+        return Variables({name: value for name, value in dotenv_values(path).items() if value})
+    except UnicodeDecodeError as error:
+        trouble = f"byte {error.start} is not UTF-8"
+    except OSError as error:
+        trouble = str(error.strerror)
+    raise SettingsError(f"{path} cannot be read: {trouble}. Nothing was sent. Save it as UTF-8.")
 
 
 def _check_names(given: Mapping[str, Any]) -> None:
@@ -154,8 +216,8 @@ def _check_names(given: Mapping[str, Any]) -> None:
     for name in given:
         if name in {"api_key", "key"}:
             raise OptionError(
-                f"{name!r} is not an option: keys in code end up in notebooks. Set {KEY_NAME} in the environment or "
-                "in a .env file, or pass a client of your own: connect(client=openai.OpenAI(...))."
+                f"{name!r} is not an option: keys in code end up in notebooks. {WHERE_KEYS_GO} "
+                "Or pass a client of your own: connect(client=openai.OpenAI(...))."
             )
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
@@ -163,7 +225,8 @@ def _check_names(given: Mapping[str, Any]) -> None:
             raise OptionError(f"{name!r} is not a setting.{hint}")
 
 
-def _check_url(settings: Settings) -> None:
+def check_url(settings: Settings) -> None:
+    """Raise SettingsError unless the base URL can be asked, and its key may travel to it."""
     if settings.offline:
         return
     try:
@@ -173,10 +236,16 @@ def _check_url(settings: Settings) -> None:
         usable = False
     if not usable or not address.hostname:
         raise SettingsError(
-            f"The base URL {settings.base_url!r} is no http(s) address. Nothing was sent. "
-            f"Use {OPENROUTER}, the address of another server, or the word offline."
+            f"The base URL {without_password(settings.base_url)!r}{_of(settings)} is no http(s) address. "
+            f"Nothing was sent. Use {OPENROUTER}, the address of another server, or the word offline."
         )
     if settings.key and address.scheme == "http" and not is_loopback(address.hostname):
         raise SettingsError(
-            f"The key would travel unencrypted to {address.hostname}. Nothing was sent. Use https for this base URL."
+            f"The key would travel unencrypted to {address.hostname}{_of(settings)}. Nothing was sent. "
+            "Use https for this base URL."
         )
+
+
+def _of(settings: Settings) -> str:
+    source = settings.sources.get("base_url", "given")
+    return "" if source == "given" else f" (from {source})"

@@ -53,7 +53,7 @@ def compose(
         raise OptionError("The prompt is empty. Nothing was sent.")
     messages.append(Message("user", parts))
     return Request(
-        model=options.model or settings.model,
+        model=settings.resolve(options.model),
         messages=tuple(messages),
         params=_params(options),
         stream=not options.no_stream,

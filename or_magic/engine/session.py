@@ -7,6 +7,7 @@ import atexit
 import contextlib
 import threading
 import uuid
+import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -25,8 +26,9 @@ from ..middleware.account import Desk, account
 from ..options import Options
 from ..pricing import bound_usd, estimate_tokens
 from ..protocol.accumulate import Accumulation
-from ..settings import Settings
-from ..values import Origin, Reply, Request, Row
+from ..secrets import WHERE_KEYS_GO, Key
+from ..settings import Settings, SettingsWarning, check_url
+from ..values import Origin, Reply, Request, Row, Timeouts
 from .compose import Preview, Prompt, compose
 from .explain import explain
 from .stream import Stream, with_figures
@@ -53,6 +55,7 @@ class Engine:
         pace_s: float = 0.0,
     ) -> None:
         self.settings = settings
+        self._untold = settings.warnings
         self.session = uuid.uuid4().hex[:12]
         self.simulated = settings.offline
         home = settings.home / "offline" if self.simulated else settings.home
@@ -95,10 +98,11 @@ class Engine:
         """
         if self.lacks_key:
             raise NoKeyError(
-                "There is no key. Nothing was sent. Set OPENROUTER_API_KEY in the environment or in a .env file, or "
-                "choose the offline simulator: OPENROUTER_BASE_URL=offline, or_magic.connect(offline=True) or "
-                "%or use offline."
+                f"There is no key. Nothing was sent. {WHERE_KEYS_GO} Or choose the offline simulator: %or use offline, "
+                "or_magic.connect(offline=True) or OPENROUTER_BASE_URL=offline."
             )
+        for text in self.untold():
+            warnings.warn(text, SettingsWarning, stacklevel=3)
         self._begin_chores()
         origin = replace(origin or Origin(), call_id=uuid.uuid4().hex, tag=options.tag)
         request = compose(prompt, options, self.settings, origin, values=values)
@@ -113,6 +117,44 @@ class Engine:
         with self._lock:
             self._streams.add(stream)
         return stream
+
+    def untold(self) -> tuple[str, ...]:
+        """Return, once, what the settings say in vain: a mistyped name must not be passed over in silence."""
+        told, self._untold = self._untold, ()
+        return told
+
+    def use_key(self, key: Key) -> None:
+        """Ask with ``key`` from the next request on; the session, its books and its connections go on.
+
+        Raises:
+            SettingsError: the key may not travel to this gateway; the key before stays.
+        """
+        settings = replace(self.settings, key=key)
+        check_url(settings)
+        self.settings = settings
+        self.gateway.use_key(key.secret)
+
+    def adopt(self, settings: Settings) -> None:
+        """Use these settings from the next call on; gateway, key, time limits and books stay what they are."""
+        mine = self.settings
+        fixed = {name: mine.sources[name] for name in ("base_url", "home") if name in mine.sources}
+        others = {name: source for name, source in settings.sources.items() if name not in ("base_url", "home")}
+        self.settings = replace(
+            settings, base_url=mine.base_url, home=mine.home, key=mine.key, timeouts=mine.timeouts,
+            sources={**others, **fixed},
+        )  # fmt: skip
+        self._untold = tuple([text for text in settings.warnings if text not in mine.warnings])
+        self.gateway.introduce(Attribution(settings.app_url, settings.app_name))
+
+    def balance(self, timeouts: Timeouts) -> Mapping[str, Any]:
+        """Return what the gateway tells of the key: limits and use, amounts as Decimal; it costs nothing.
+
+        Raises:
+            CallError: no answer, a refusal, or no JSON.
+        """
+        told = self.gateway.get("/key", timeouts=timeouts)
+        data = told.get("data") if isinstance(told, Mapping) else None
+        return data if isinstance(data, Mapping) else {}
 
     def preview(self, prompt: Prompt, options: Options, *, values: Mapping[str, Any] | None = None) -> Preview:
         """Return what would be sent, and what it may cost; nothing is.

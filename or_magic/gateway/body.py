@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import CallError
 from ..protocol.faults import not_the_protocol
 from ..protocol.sse import Comment, payloads
-from ..secrets import Secret
 from .network_faults import network_fault
 
 if TYPE_CHECKING:
@@ -23,11 +22,12 @@ _MAX_WHOLE_BYTES = 256 * 2**20
 class Body:
     """A response's body read under deadlines; what breaks it is kept in ``fault``, so that decoding can conclude."""
 
-    def __init__(self, response: httpx2.Response, deadlines: Deadlines, key: Secret | None) -> None:
+    def __init__(self, response: httpx2.Response, deadlines: Deadlines, redact: Callable[[bytes], bytes]) -> None:
         self._response = response
         self._deadlines = deadlines
-        self._key = key.reveal().encode() if key else b""
+        self._redact = redact
         self._chunks = self._read()
+        self.tap: Callable[[bytes], None] | None = None  # is given every piece as it came
         self.fault: CallError | None = None
 
     def payloads(self) -> Iterator[bytes | Comment]:
@@ -40,7 +40,7 @@ class Body:
 
     def _data(self, payload: bytes) -> bytes:
         self._deadlines.saw_data()
-        return payload.replace(self._key, b"[key]") if self._key and self._key in payload else payload
+        return self._redact(payload)
 
     def drain(self) -> None:
         """Read on to the body's end, so that its connection is used again; how it ends does not matter any more."""
@@ -61,8 +61,7 @@ class Body:
             if size > _MAX_WHOLE_BYTES:
                 self.fault = not_the_protocol(f"the answer is larger than {_MAX_WHOLE_BYTES:,} bytes")
                 break
-        body = b"".join(held)
-        return body.replace(self._key, b"[key]") if self._key else body
+        return self._redact(b"".join(held))
 
     def _read(self) -> Iterator[bytes]:
         chunks = self._response.iter_bytes()
@@ -77,4 +76,6 @@ class Body:
                 if self._deadlines.stopped or self._deadlines.passed():  # our own shutdown can look like a clean end
                     self.fault = network_fault(self._deadlines)
                 return
+            if self.tap is not None:
+                self.tap(chunk)
             yield chunk

@@ -17,12 +17,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ..addresses import without_password
 from ..errors import OrMagicError
 from ..events import Closed, Event
 from ..protocol.decode import decode, decode_whole, parse_json
 from ..protocol.encode import encode
 from ..protocol.faults import fault_of_response, not_the_protocol
-from ..secrets import Secret
+from ..secrets import Secret, hide_pieces, redactor
 from ..values import Request, Timeouts
 from .body import Body
 from .network_faults import broken, failed, network_fault, stopped, timed_out, unreachable, unsendable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import openai
 
     from .deadlines import Brake, Deadlines
+    from .debug import Exchange, Recorder
 
 
 _TELL_USAGE = ("openrouter", "offline")
@@ -68,7 +70,9 @@ class Gateway:
         self.name = name
         self.base_url = base_url
         self._key = key
-        self._hidden = Secret(client.api_key) if client else key  # what must not be seen in what comes back
+        # What must not be seen in what comes back: also the key before this one, which a log of theirs may repeat.
+        self._hidden: tuple[Secret, ...] = (Secret(client.api_key),) if client else (key,) if key else ()
+        self._redact = redactor(self._hidden)
         self._attribution = attribution or Attribution()
         # Theirs retries nothing either: each attempt is a row of the books.
         self._theirs = client.with_options(max_retries=0) if client else None
@@ -78,6 +82,7 @@ class Gateway:
         self._ours: tuple[int, openai.OpenAI] | None = None
         self._brakes: weakref.WeakValueDictionary[str, Brake] = weakref.WeakValueDictionary()
         self._queries: set[Deadlines] = set()
+        self.recorder: Recorder | None = None  # only while somebody wants to see what is said
 
     def send(self, request: Request) -> Generator[Event, None, None]:
         """Send one attempt; what the network or the gateway does to it is told by its Closed, never raised."""
@@ -88,12 +93,15 @@ class Gateway:
         if not brake.watch(deadlines):
             yield Closed("interrupted", stopped(), sent=False)
             return
+        note = self.recorder.begin(self.body(request)) if self.recorder else None
         try:
-            closed = yield from self._exchange(request, deadlines)
+            closed = yield from self._exchange(request, deadlines, note)
         except KeyboardInterrupt as error:
             raise _cut(error) from None
         finally:
             brake.release()
+        if note:
+            note.end(closed)
         yield closed
 
     def body(self, request: Request) -> dict[str, Any]:
@@ -126,17 +134,41 @@ class Gateway:
         try:
             with deadlines:
                 response = self._client().get(path, cast_to=httpx2.Response, options=options)
-            return parse_json(response.content)
+            return parse_json(self._redact(response.content))
         except (openai.APIError, httpx2.HTTPError) as error:
             raise self._ended(error, deadlines).error or not_the_protocol("no answer") from None
         except ValueError:
-            raise not_the_protocol(f"{self.base_url}{path} did not answer with JSON") from None
+            raise not_the_protocol(f"{without_password(self.base_url)}{path} did not answer with JSON") from None
         except RuntimeError:  # the client was closed by another thread, between our getting and using it
             raise stopped() from None
         except KeyboardInterrupt as error:
             raise _cut(error) from None
         finally:
             self._queries.discard(deadlines)
+
+    def use_key(self, key: Secret) -> None:
+        """Send ``key`` from the next request on, over the same connections."""
+        self._hidden = (*self._hidden, key)
+        self._redact = redactor(self._hidden)
+        self._key = key
+
+    def record(self, *, on: bool) -> None:
+        """Keep requests and answers in ``recorder`` from now on, or forget them."""
+        from .debug import Recorder
+
+        self.recorder = Recorder(self.hide) if on else None
+
+    def hide(self, body: bytes) -> bytes:
+        """Return ``body`` without the key, whichever it is by now."""
+        return self._redact(body)
+
+    def hide_pieces(self, text: str) -> str:
+        """Return ``text`` without any readable piece of the key."""
+        return hide_pieces(text, self._hidden)
+
+    def introduce(self, attribution: Attribution) -> None:
+        """Name this app so from the next request on."""
+        self._attribution = attribution
 
     def warm(self) -> None:
         """Pay now what the first call would pay: the imports, the TLS context and, where one answers, a connection."""
@@ -154,7 +186,9 @@ class Gateway:
                 self._ours[1].close()
             self._ours = None
 
-    def _exchange(self, request: Request, deadlines: Deadlines) -> Generator[Event, None, Closed]:
+    def _exchange(
+        self, request: Request, deadlines: Deadlines, note: Exchange | None
+    ) -> Generator[Event, None, Closed]:
         import httpx2
         import openai
 
@@ -165,13 +199,16 @@ class Gateway:
                 with deadlines, deadlines.waking_by_signal() if self._theirs else nullcontext():
                     response = stack.enter_context(closing(self._post(request)))
             except (openai.APIError, httpx2.HTTPError) as error:
-                return self._ended(error, deadlines)
+                return self._ended(error, deadlines, note)
             except (TypeError, ValueError, RuntimeError) as error:  # not even written down; RuntimeError: just closed
                 return failed(unsendable(error), sent=False)
             if self._theirs is not None:
                 stack.enter_context(watchdog(deadlines, _socket_of(response)))
-            body = Body(response, deadlines, self._hidden)
+            body = Body(response, deadlines, self._redact)
             headers = self._headers(response)
+            if note:
+                note.answer(response.status_code, headers)
+                body.tap = note.take
             generation_id = headers.get("x-generation-id")
             if "text/event-stream" in headers.get("content-type", ""):
                 closed = yield from decode(body.payloads(), generation_id)
@@ -233,14 +270,19 @@ class Gateway:
             default_headers={"User-Agent": "or_magic"},
         )
 
-    def _ended(self, error: openai.APIError | httpx2.HTTPError, deadlines: Deadlines) -> Closed:
+    def _ended(
+        self, error: openai.APIError | httpx2.HTTPError, deadlines: Deadlines, note: Exchange | None = None
+    ) -> Closed:
         """Return the end of an attempt for what the client raised."""
         import httpx2
         import openai
 
         if isinstance(error, openai.APIStatusError):
             headers = self._headers(error.response)
-            body = self._hidden.redact(error.response.content) if self._hidden else error.response.content
+            body = self._redact(error.response.content)
+            if note:
+                note.answer(error.status_code, headers)
+                note.take(body)
             fault = fault_of_response(error.status_code, headers, body, self._now())
             return replace(failed(fault, sent=True), generation_id=headers.get("x-generation-id"))
         cause = error.__cause__
@@ -248,16 +290,12 @@ class Gateway:
             phase = deadlines.passed()
             return failed(timed_out(phase or "connect", None if phase else self._connect_s, sent=False), sent=False)
         if isinstance(cause, httpx2.ConnectError):
-            return failed(unreachable(self.base_url, str(cause)), sent=False)
+            return failed(unreachable(without_password(self.base_url), str(cause)), sent=False)
         return failed(network_fault(deadlines), sent=True)
 
     def _headers(self, response: httpx2.Response) -> dict[str, str]:
         """Return the headers of an answer; a gateway may echo the key in them, too."""
-        hidden = self._hidden
-        return {
-            name.lower(): hidden.redact(value.encode()).decode() if hidden else value
-            for name, value in response.headers.items()
-        }
+        return {name.lower(): self._redact(value.encode()).decode() for name, value in response.headers.items()}
 
 
 def _cut(error: KeyboardInterrupt) -> KeyboardInterrupt:

@@ -6,20 +6,24 @@ import contextlib
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.magic import MAGIC_NO_VAR_EXPAND_ATTR
 
 from .completion import Completion
+from .traits import OpenRouterMagics
 from .transform import keep_question_marks
 from .warm import Warmer
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from IPython.core.formatters import DisplayFormatter
     from IPython.core.interactiveshell import InteractiveShell
 
     from ..api import Session
+    from ..errors import OrMagicError
     from ..values import Reply
     from .cell import Asked
 
@@ -36,8 +40,12 @@ class Face:
         self.shell = shell
         self.asked: deque[Asked] = deque(maxlen=_REMEMBERED)
         self.just_drawn: Reply | None = None  # the cell's value, which is on the screen already
+        self.failure: OrMagicError | None = None  # the last one, for ``%or traceback``
         self._lock = threading.Lock()
         self._told_offline = False
+        self._news: tuple[str, ...] = ()
+        self.traits = OpenRouterMagics(shell, self._choose)
+        cast("list[Any]", shell.configurables).append(self.traits)
         for name in NAMES:
             shell.magics_manager.register_function(self._magic(), "line_cell", name)
         self._formatter = cast("DisplayFormatter", shell.display_formatter).ipython_display_formatter
@@ -52,30 +60,44 @@ class Face:
         from .. import api
 
         with self._lock:
-            if api.existing() is None:
-                api.use(api.connect(pace_s=_PACE_S))
-            session = api.current()
-            if session.engine.lacks_key:
-                session = api.Session(api.connect(offline=True, pace_s=_PACE_S).engine, automatic=True)
-                api.use(session)
+            session = self._found(api)
+            self._news += session.engine.untold()
             return session
 
     def announcement(self, session: Session) -> str | None:
-        """Return, once, the sentence that answers are simulated because there is no key."""
-        if not session.automatic or self._told_offline:
-            return None
-        self._told_offline = True
-        return "No key: answers come from the offline simulator; set OPENROUTER_API_KEY to use OpenRouter"
+        """Return, once, what must be known before an answer: that it is simulated, and settings that mean nothing."""
+        news, self._news = list(self._news), ()
+        if session.automatic and not self._told_offline:
+            self._told_offline = True
+            news.append("No key: answers come from the offline simulator; %or key --set to use OpenRouter")
+        return "\n".join(news) or None
 
     def use_offline(self) -> None:
         """Make the simulator the chosen gateway, for Python code as well."""
+        from ..settings import OFFLINE
+
+        self.choose(base_url=OFFLINE)
+        self.session()
+
+    def choose(self, **settings: str | None) -> None:
+        """Set settings as ``%config`` does; None takes one back.
+
+        Raises:
+            SettingsError: a value cannot be used; nothing was changed.
+        """
+        self._choose(settings)
+        self.traits.follow(settings)
+
+    def _found(self, api: ModuleType) -> Session:
+        session: Session = api.current(pace_s=_PACE_S)
+        return api.simulate(pace_s=_PACE_S) if session.engine.lacks_key else session
+
+    def _choose(self, settings: Mapping[str, str | None]) -> None:
+        """Give what ``%config`` says to this process's session."""
         from .. import api
 
-        session = api.current()
-        if session.engine.simulated:  # the session goes on, now by choice
-            session.automatic = False
-        else:
-            api.use(api.connect(offline=True, pace_s=_PACE_S))
+        if api.choose(**settings):
+            print("A new session begins: another gateway has books and connections of its own.")
 
     def close(self) -> None:
         """Take back magics, hooks, threads and connections."""
@@ -89,7 +111,9 @@ class Face:
         for kind in ("line", "cell"):
             for name in NAMES:
                 self.shell.magics_manager.magics[kind].pop(name, None)
+        cast("list[Any]", self.shell.configurables).remove(self.traits)
         api.use(None)
+        api.forget_choices()
 
     def _magic(self) -> Callable[..., Any]:
         def openrouter(line: str, cell: str | None = None) -> Any:
@@ -129,17 +153,40 @@ class Face:
     def _after_cell(self, result: Any) -> None:
         """Close what a failed cell left running: its traceback would keep the stream, and the bill, alive."""
         self.just_drawn = None  # a value that this cell did not display is drawn when it is asked for
+        for sentence in self._news:  # no answer was asked for that would have said it
+            print(sentence)
+        self._news = ()
+        if result is not None and not result.success:
+            self._keep(result.error_in_exec)
         api = sys.modules.get("or_magic.api")
         if api is not None and result is not None and not result.success:
             session = api.existing()
             if session is not None:
                 session.engine.close_streams()
 
-    def _warm(self) -> None:
+    def _keep(self, error: BaseException | None) -> None:
+        """Keep a failure of ours, without what its traceback would not show: frames that hold connections."""
         from ..errors import OrMagicError
+
+        if not isinstance(error, OrMagicError):
+            return
+        self.failure = error
+        link: BaseException | None = error
+        while link is not None:
+            if link.__suppress_context__:
+                link.__context__ = None
+            link = link.__cause__ or link.__context__
+
+    def _warm(self) -> None:
+        from .. import api
+        from ..errors import OrMagicError
+        from ..secrets import is_front_end_asked
         from . import cell, commands  # noqa: F401 - what the first cell would import
 
+        if is_front_end_asked():  # not from this thread: the first cell looks for the key itself
+            return
         with contextlib.suppress(OrMagicError):  # the first cell will say what is wrong, where somebody reads it
-            session = self.session()
+            with self._lock:
+                session = self._found(api)
             session.engine.warm()
             session.tracker.total()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...errors import OptionError
@@ -39,10 +38,13 @@ def use(face: Face, rest: str) -> None:
         face.use_offline()
         say("Answers now come from the offline simulator: no model writes them, and nothing is billed.")
         return
-    session = face.session()
-    session.engine.settings = replace(session.engine.settings, model=rest)
-    known = session.engine.catalog.models().find(rest) is not None
-    say(f"The default model is now {rest}." + ("" if known else " The catalogue does not know it (it may lag behind)."))
+    face.choose(model=rest)
+    engine = face.session().engine
+    model = engine.settings.resolve(rest)
+    known = engine.catalog.models().find(model) is not None
+    say(
+        f"The default model is now {model}." + ("" if known else " The catalogue does not know it (it may lag behind).")
+    )
 
 
 COMMANDS = {

@@ -1,0 +1,264 @@
+"""The config file: settings and aliases in TOML, read at connecting and written without losing a comment."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import re
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import OptionError, SettingsError
+from .secrets import WHERE_KEYS_GO, looks_like_key
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
+
+try:
+    import fcntl
+except ImportError:  # Windows: two kernels that write in the same millisecond may lose one of two changes there
+    fcntl = None  # type: ignore[assignment]
+
+FILE_NAME = "config.toml"
+NAMES = ("model", "base_url", "app_url", "app_name")
+ALIASES = "aliases"
+_KEY_NAMES = frozenset({"key", "api_key", "apikey", "token", "secret", "openrouter_api_key", "openrouter_key"})
+_ALIAS = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the file says; ``warnings`` name what it says in vain."""
+
+    path: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def read_config(home: Path) -> Config:
+    """Return what the config file in ``home`` says; a missing file says nothing.
+
+    Raises:
+        SettingsError: it cannot be read or used, or holds a key; the message names file and line, never the value.
+    """
+    path = home / FILE_NAME
+    text, trouble = _text(path)
+    found = None if trouble else _parsed(text)
+    if isinstance(found, str):
+        trouble = found
+    elif found is not None:
+        config, trouble = _config(path, found, text)
+    if trouble:
+        del text, found  # verbose tracebacks print the locals of this frame, and the file may hold a key
+        raise SettingsError(f"{path}: {trouble} Nothing was sent.")
+    return config
+
+
+def write_setting(home: Path, name: str, value: str | None) -> bool:
+    """Set ``name`` in the file, or remove it for None; return whether that changed anything.
+
+    Raises:
+        OptionError: there is no such setting, or the value is none for it.
+        SettingsError: the file cannot be read or written; it was not changed.
+    """
+    check_setting(name, value)
+    return _write(home, lambda document: _put(document, name, value))
+
+
+def write_alias(home: Path, name: str, model: str | None) -> bool:
+    """Let ``name`` mean ``model`` in the file, or nothing for None; return whether that changed anything.
+
+    Raises:
+        OptionError: the name or the model cannot be one.
+        SettingsError: the file cannot be read or written; it was not changed.
+    """
+    if trouble := _about_alias(name, model if model is not None else "a/b"):
+        raise OptionError(f"{trouble} Nothing was changed.")
+    return _write(home, lambda document: _put_alias(document, name, model))
+
+
+def check_setting(name: str, value: str | None) -> None:
+    """Raise OptionError unless the file may hold ``name`` with this value."""
+    if _is_key_name(name):
+        raise OptionError(f"A key does not go into the config file. Nothing was changed. {WHERE_KEYS_GO}")
+    if name not in NAMES:
+        raise OptionError(f"{name!r} is not a setting of the config file.{_hint(name)} Nothing was changed.")
+    if value is not None and (trouble := _about_value(name, value)):
+        raise OptionError(f"{trouble} Nothing was changed.")
+
+
+def _text(path: Path) -> tuple[str, str | None]:
+    try:
+        return path.read_bytes().decode("utf-8-sig"), None
+    except (FileNotFoundError, NotADirectoryError):
+        return "", None
+    except UnicodeDecodeError as error:
+        return "", f"byte {error.start} is not UTF-8. Save it as UTF-8."
+    except OSError as error:
+        return "", f"it cannot be read ({error.strerror})."
+
+
+def _parsed(text: str) -> dict[str, Any] | str:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        told = "it is not TOML" if looks_like_key(str(error)) else str(error)
+        return f"{told}. Mend or remove it."
+    except RecursionError:
+        return "it is nested too deeply. Mend or remove it."
+
+
+def _config(path: Path, told: Mapping[str, Any], text: str) -> tuple[Config, str | None]:
+    """Return what is told, and what is wrong with it."""
+    if secret := next((name for name in _names(told) if _is_key_name(name)), None):
+        return Config(path), f"{_line(text, secret)}a key does not go into this file. {WHERE_KEYS_GO}"
+    settings: dict[str, str] = {}
+    for name in [name for name in told if name in NAMES]:
+        if trouble := _about_value(name, told[name]):
+            return Config(path), f"{_line(text, name)}{trouble}"
+        if told[name].strip():
+            settings[name] = told[name].strip()
+    aliases = told.get(ALIASES, {})
+    if not isinstance(aliases, Mapping):
+        return Config(path), f'{_line(text, ALIASES)}aliases are a table: [aliases], below it fast = "vendor/model".'
+    for name, model in aliases.items():
+        if trouble := _about_alias(name, model):
+            return Config(path), f"{_line(text, name)}{trouble}"
+    unknown = [name for name in told if name not in (*NAMES, ALIASES)]
+    warnings = tuple(f"{path}: {_line(text, name)}{name!r} is not a setting.{_hint(name)}" for name in unknown)
+    return Config(path, settings, dict(aliases), warnings), None
+
+
+def _names(told: Mapping[str, Any]) -> Iterator[str]:
+    """Yield every name of the file that means a setting; an alias may be called as it likes."""
+    for name, value in told.items():
+        yield name
+        if isinstance(value, Mapping) and name != ALIASES:
+            yield from _names(value)
+
+
+def _is_key_name(name: str) -> bool:
+    return name.lower().replace("-", "_") in _KEY_NAMES or looks_like_key(name)
+
+
+def _about_value(name: str, value: Any) -> str | None:
+    if not isinstance(value, str):
+        return f'{name} is no text: write {name} = "…".'
+    if looks_like_key(value):
+        return f"The value of {name} looks like a key. {WHERE_KEYS_GO}"
+    if not value.isprintable():
+        return f"The value of {name} has characters that cannot be seen."
+    if name == "model" and len(value.split()) > 1:
+        return f"{name} is one model id, as vendor/name."
+    if name == "base_url" and "@" in value.partition("://")[2].partition("/")[0]:
+        return "An address with a user and a password does not go into a plain file."
+    return None
+
+
+def _about_alias(name: str, model: Any) -> str | None:
+    if looks_like_key(name) or (isinstance(model, str) and looks_like_key(model)):
+        return f"An alias looks like a key. {WHERE_KEYS_GO}"
+    if not _ALIAS.fullmatch(name) or name == "offline":
+        return f"{name!r} cannot be an alias: it is a word of letters, digits, . - and _, and not the word offline."
+    if not isinstance(model, str) or len(model.split()) != 1 or not model.isprintable() or model.startswith("-"):
+        return f"The alias {name} is not one model id, as vendor/name."
+    return None
+
+
+def _hint(name: str) -> str:
+    if name == "home":
+        return " The file lies in the home folder, so OR_MAGIC_HOME says where that is."
+    if name.lower() == "alias":
+        return f" Did you mean [{ALIASES}]?"
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), [*NAMES, ALIASES], 1)
+    return f" Did you mean {near[0]!r}?" if near else f" Known are {', '.join(NAMES)} and the table [{ALIASES}]."
+
+
+def _line(text: str, name: str) -> str:
+    """Return where a name stands, as the beginning of a sentence; nothing if it is written in an unusual way."""
+    own = re.compile(rf"""\s*\[*\s*(?:[\w-]+\s*\.\s*)*["']?{re.escape(name)}["']?\s*[\].=]""")
+    found = next((number for number, line in enumerate(text.splitlines(), 1) if own.match(line)), None)
+    return f"line {found}: " if found else ""
+
+
+def _write(home: Path, change: Callable[[TOMLDocument], None]) -> bool:
+    """Apply ``change`` to the file, whole or not at all, one process after the other."""
+    import tomlkit
+
+    path = home / FILE_NAME
+    try:
+        _make_private_folder(home)
+        path = path.resolve()  # a link into somebody's collection of settings stays a link
+        with _alone(home):
+            read_config(home)  # what is broken is mended by a person, not written over
+            before = _text(path)[0]
+            document = tomlkit.parse(before)
+            change(document)
+            after = document.as_string()
+            if after == before:
+                return False
+            _replace(path, after)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written ({error.strerror}). It was not changed.") from None
+    return True
+
+
+def _put(document: TOMLDocument, name: str, value: str | None) -> None:
+    if value is None:
+        document.pop(name, None)
+    elif document.get(name) != value:
+        document[name] = value
+
+
+def _put_alias(document: TOMLDocument, name: str, model: str | None) -> None:
+    import tomlkit
+
+    if model is None:
+        if ALIASES in document:
+            document[ALIASES].pop(name, None)
+        return
+    if ALIASES not in document:
+        document[ALIASES] = tomlkit.table()
+    if document[ALIASES].get(name) != model:
+        document[ALIASES][name] = model
+
+
+def _replace(path: Path, text: str) -> None:
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{FILE_NAME}-")  # 0600, whatever the umask
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network disks lock no folder; the replacing is atomic all the same
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make_private_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
