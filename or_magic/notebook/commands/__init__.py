@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import OptionError
 from ...options import help_text
-from . import asking, models, spending
+from . import asking, log, models, spending
 from .command import Command, say
 
 if TYPE_CHECKING:
@@ -48,5 +48,6 @@ COMMANDS: dict[str, Command] = {
     **asking.COMMANDS,
     **models.COMMANDS,
     **spending.COMMANDS,
+    **log.COMMANDS,
     "help": Command(show_help, "help", "this text"),
 }
