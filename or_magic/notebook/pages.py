@@ -85,7 +85,7 @@ class Pages:
             yield self._place, moved
         place = self._place + bool(self._middle)
         tail = self._shown()
-        if tail != self._drawn or moved:
+        if moved or (tail not in (self._drawn, STREAMING)):
             self._drawn = tail
             self.count = max(self.count, place + 1)
             yield place, tail
