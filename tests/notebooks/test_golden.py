@@ -57,7 +57,8 @@ def test_it_is_saved_with_its_outputs(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     outputs = [output for cell in code for output in cell.outputs]
-    assert any("image/png" in output.get("data", {}) for output in outputs)
+    plots = [cell for cell in code if "plot(" in cell.source]
+    assert all(any("image/png" in output.get("data", {}) for output in cell.outputs) for cell in plots)
     receipts = [output["metadata"]["or_magic"] for output in outputs if "or_magic" in output.get("metadata", {})]
     assert receipts
     assert {"offline"} == {receipt["gateway"] for receipt in receipts}
