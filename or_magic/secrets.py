@@ -191,8 +191,10 @@ def save_key(key: Key) -> None:
     Raises:
         SettingsError: there is no keyring, or it failed; the key was not saved.
     """
-    _need_keyring("The key was not saved.")
-    _ask_keyring(lambda ring: ring.set_password(_SERVICE, KEY_NAME, key.secret.reveal()), _ASKED_FOR_S)
+    need_keyring("The key was not saved.")
+    _ask_keyring(
+        lambda ring: ring.set_password(_SERVICE, KEY_NAME, key.secret.reveal()), _ASKED_FOR_S, "The key was not saved."
+    )
 
 
 def forget_key() -> bool:
@@ -201,7 +203,7 @@ def forget_key() -> bool:
     Raises:
         SettingsError: there is no keyring, or it failed.
     """
-    _need_keyring("Nothing was removed.")
+    need_keyring("Nothing was removed.")
 
     def remove(ring: Any) -> bool:
         held = bool(ring.get_password(_SERVICE, KEY_NAME))
@@ -209,7 +211,7 @@ def forget_key() -> bool:
             ring.delete_password(_SERVICE, KEY_NAME)
         return held
 
-    return _ask_keyring(remove, _ASKED_FOR_S)
+    return _ask_keyring(remove, _ASKED_FOR_S, "Nothing was removed.")
 
 
 def is_front_end_asked() -> bool:
@@ -217,7 +219,8 @@ def is_front_end_asked() -> bool:
     return "google.colab" in sys.modules
 
 
-def _need_keyring(otherwise: str) -> None:
+def need_keyring(otherwise: str) -> None:
+    """Raise SettingsError unless there is a keyring; ``otherwise`` says what was not done."""
     if importlib.util.find_spec("keyring") is None:
         raise SettingsError(f"The package keyring is not installed. {otherwise} %pip install 'or_magic[keyring]'")
 
@@ -236,7 +239,7 @@ def _in_keyring() -> Key | None:
     return _ask_keyring(read, _LOOKED_UP_S)
 
 
-def _ask_keyring(action: Callable[[Any], _T], limit_s: float) -> _T:
+def _ask_keyring(action: Callable[[Any], _T], limit_s: float, otherwise: str = "") -> _T:
     """Return what ``action`` does with the keyring library; a backend that hangs is left behind in its thread."""
     done: list[_T] = []
     failed: list[str] = []
@@ -254,7 +257,8 @@ def _ask_keyring(action: Callable[[Any], _T], limit_s: float) -> _T:
     thread.join(limit_s)
     if done:
         return done[0]
-    raise SettingsError(failed[0] if failed else f"The system's keyring did not answer within {limit_s:.0f} s.")
+    trouble = failed[0] if failed else f"The system's keyring did not answer within {limit_s:.0f} s."
+    raise SettingsError(f"{trouble} {otherwise}".rstrip())
 
 
 def _in_colab() -> Key | None:

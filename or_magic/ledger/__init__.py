@@ -102,6 +102,10 @@ class Ledger:
         self._drain()
         yield from self._store.batches(columns, where, values)
 
+    def waiting(self) -> int:
+        """Return how many entries wait beside the ledger because it could not be written."""
+        return self._spool.count()
+
     def version(self) -> tuple[int, ...]:
         """Return what differs as soon as anybody, here or in another process, has written.
 

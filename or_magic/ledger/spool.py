@@ -55,6 +55,14 @@ class Spool:
         """Whether anything waits."""
         return bool(self._memory) or any(place.exists() for place in self.places)
 
+    def count(self) -> int:
+        """Return how many entries wait, in files and in memory."""
+        waiting = len(self._memory)
+        for place in self.places:
+            with contextlib.suppress(OSError):  # mostly, there is none
+                waiting += len(place.read_bytes().splitlines())
+        return waiting
+
     def drain(self, write: Callable[[Sequence[Entry]], Sequence[Entry]]) -> None:
         """Give all entries to ``write``; they stay where they are if it raises.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import OptionError
 from ...options import help_text
-from . import asking, log, models, spending
+from . import asking, config, doctor, keys, log, models, spending
 from .command import Command, say
 
 if TYPE_CHECKING:
@@ -49,5 +49,8 @@ COMMANDS: dict[str, Command] = {
     **models.COMMANDS,
     **spending.COMMANDS,
     **log.COMMANDS,
+    **keys.COMMANDS,
+    **config.COMMANDS,
+    **doctor.COMMANDS,
     "help": Command(show_help, "help", "this text"),
 }
