@@ -221,7 +221,8 @@ def test_asking_for_a_completion_makes_no_session(fresh_kernel: Kernel) -> None:
     """A Tab must neither wait for a ledger nor for the network: the catalogue that ships answers."""
     fresh_kernel.run("%load_ext or_magic\nget_ipython().events.callbacks['post_run_cell'].clear()")
     assert f"%%or {CHEAP}" in Asker(fresh_kernel).texts("%%or openai/gpt-5-m|")
-    assert "False" == fresh_kernel.value("'or_magic.api' in __import__('sys').modules")
+    fresh_kernel.run("from or_magic import api")
+    assert "None" == fresh_kernel.value("api.existing()")
 
 
 def test_unloading_takes_the_completion_back(fresh_kernel: Kernel) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ... import api, neutral
+from ... import neutral
 from ...gateway.debug import KEPT, Exchange
 from ...secrets import KEY_NAME, Secret, hide_pieces
 from ...values import dollars, from_pico
@@ -72,7 +72,9 @@ def _debug(engine: Engine) -> None:
         )
         return
     kept = recorder.exchanges()
-    say("\n\n".join([neutral.plain("\n".join(_told(exchange))) for exchange in kept]) or "Nothing was sent since.")
+    told = neutral.plain("\n\n".join(["\n".join(_told(exchange)) for exchange in kept]))
+    # A model that repeats the key does it in pieces, one in each event.
+    say(engine.gateway.hide_pieces(told) or "Nothing was sent since.")
 
 
 def _told(exchange: Exchange) -> Iterator[str]:
@@ -151,6 +153,8 @@ def _origin(row: dict[str, Any]) -> str:
 
 def _without_key(text: str) -> str:
     """Return a traceback without the key: a belt, as no frame of ours is known to show it."""
+    from ... import api
+
     session = api.existing()
     text = session.engine.gateway.hide_pieces(text) if session else text
     return hide_pieces(text, [Secret(os.environ.get(KEY_NAME, ""))])
