@@ -26,10 +26,13 @@ _TOKEN = re.compile(
     r"|(?P<dollars>\$\$?)|(?P<formula>\\\\?(?=[()\[\]])|\\(?:begin|end)(?=\{))|\\\$",
     re.IGNORECASE,
 )
-_ADDRESS = re.compile(rf"\]{_LINK}|(?:://|www\.)[^\s<]*", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:://|www\.)\S*", re.IGNORECASE)
 _HOST = re.compile(r"\([ \t]*(?:https?:)?//(?:[^/?#]*@)?([^/?#\s)]*)", re.IGNORECASE)
 _DEFINITION = re.compile(r":[ \t]*(?P<target>[^ \t<][^ \t]*)?[ \t]*(?P<rest>.*)")
 _RUN = re.compile("`+")
+# A formula that takes the second run of backticks with it leaves the beginning of a fence.
+_EATEN_FENCE = re.compile(r"[ \t>*+.)\d-]*```.*[$\\]")
+_FORMULA_END = re.compile(r"(?i)\\\\[()\[\]]|\\(?:begin|end)\{")
 _LOOSE_LESS = re.compile(r"<(?![ A-Za-z/!?])")
 
 
@@ -38,6 +41,7 @@ class Paragraph:
 
     def __init__(self) -> None:
         self._skewed = False  # marked may take an emphasis sign inside code for a real one
+        self.torn = False  # it is not sure any more where code begins
         self._dollars = False
         self._formula = False
 
@@ -54,7 +58,7 @@ class Paragraph:
         place, shown = 0, []
         for number, piece in enumerate(pieces):
             if number % 2:
-                shown.append(piece if self._is_code(piece, pieces[number - 1]) else doubt(piece))
+                shown.append(piece if self._is_code(piece) else doubt(piece))
             else:
                 last = number + 1 == len(pieces)
                 self._skewed |= bool(_LOOSE_LESS.search(f"{piece}\n" if last else piece))
@@ -62,13 +66,16 @@ class Paragraph:
             place += len(piece)
         return "".join(shown)
 
-    def _is_code(self, span: str, before: str) -> bool:
+    def _is_code(self, span: str) -> bool:
         """Return whether nothing that began before the span can end inside it."""
-        self._skewed |= span.startswith("``") or "\\" in span
-        word = "" if before[-1:].isspace() else (before.split() or [""])[-1]
-        if re.search(r"[~$\\|]", span) or before.endswith("\\") or _ADDRESS.search(word):
+        uneven = span.count("`") > 2
+        self._skewed |= uneven or "\\" in span
+        # A formula may begin or end in the code, and take a backtick with it.
+        self.torn |= bool(_FORMULA_END.search(span))
+        # In the text of a link, marked counts the backticks of longer runs in its own way.
+        if self.torn or (uneven and "]" in span):
             return False
-        return not (self._skewed and re.search(r"[*_]", span))
+        return not re.search(r"[~$\\|*_]" if self._skewed else r"[~$\\|]", span)
 
     def _text(self, piece: str, less: str, line: str, place: int, following: Callable[[], str]) -> str:
         def rewrite(match: re.Match[str]) -> str:
@@ -78,7 +85,9 @@ class Paragraph:
             if kind == "tag":
                 return "< " if gap == " " else less
             if kind in ("goal", "picture", "media"):
-                return _picture(match)
+                return _picture(
+                    match, BREAK if match.string[max(0, match.start() - 1) : match.start()] in ("!", "]") else ""
+                )
             if kind == "definition" and not _defines(line, place + match.start(), following):
                 gap = ""
             return match[0] + gap if kind in ("image", "broken", "definition", "scheme") else match[0]
@@ -92,16 +101,15 @@ class Paragraph:
             self._formula = match[0] == "\\begin" or match.string[match.end()] in "(["
 
 
-def doubt(line: str) -> str:
+def doubt(text: str) -> str:
     """Return text inert that may be code: what is put in is invisible."""
-    line = line.replace("~~~", f"~{BREAK}~~")
-    if split(line) is None:
-        line = line.replace("```", f"`{BREAK}``")
-    return _TOKEN.sub(_hold, _ADDRESS.sub(_cut, line))
+    return _TOKEN.sub(_hold, _ADDRESS.sub(_cut, text))
 
 
 def split(line: str) -> list[str] | None:
-    """Return text, code span, text, …; None if a run of backticks has no partner on the line."""
+    """Return text, code span, text, …; None if it is not sure which runs of backticks are partners."""
+    if _EATEN_FENCE.match(line):
+        return None
     runs = [found.span() for found in _RUN.finditer(line)]
     partners: list[int | None] = [None] * len(runs)
     latest: dict[int, int] = {}
@@ -115,18 +123,26 @@ def split(line: str) -> list[str] | None:
         if partner is None:
             return None
         start, stop = runs[number][0], runs[partner][1]
+        if _takes_backticks(line[end:start]):
+            return None
         pieces += [line[end:start], line[start:stop]]
         end, number = stop, partner + 1
     return [*pieces, line[end:]]
 
 
+def _takes_backticks(before: str) -> bool:
+    """Return whether what stands before backticks may make them a part of itself: an escape, an address, a tilde."""
+    word = "" if before[-1:].isspace() else (before.split() or [""])[-1]
+    return word.endswith(("\\", "~")) or bool(_ADDRESS.search(word))
+
+
 def _defines(line: str, place: int, following: Callable[[], str]) -> bool:
     """Return whether the ``]:`` there may define an address that is not harmless, or swallow what follows."""
     label = line[:place]
-    if "\\" not in label and label[: max(0, label.find("["))].strip(" \t>*+-.)0123456789"):
+    if "\\" not in label and label[: max(0, label.find("["))].strip(" \t>*+-.)0123456789!"):
         return False
     found = _DEFINITION.match(line, place + 1)
-    if not found or not found["target"]:
+    if not found or re.search(r"[$\\]|^$", found["target"] or ""):
         return True
     safe = re.fullmatch(_TARGET, found["target"], re.IGNORECASE)
     if not found["rest"]:
@@ -137,16 +153,16 @@ def _defines(line: str, place: int, following: Callable[[], str]) -> bool:
     return not safe and not found["rest"][title.end() :].strip(" \t")
 
 
-def _picture(match: re.Match[str]) -> str:
+def _picture(match: re.Match[str], before: str) -> str:
     """Return the link that stands for a picture and says where it leads."""
     if match["media"] is not None:
-        return f"({match['alt'] or 'picture'} · {match['media'] or 'data'}, not shown)"
+        return f"{before}({match['alt'] or 'picture'} · {match['media'] or 'data'}, not shown)"
     source = match["source"] or match["picture"]
     found = _HOST.match(source)
     host = re.sub(r"[^\w.:-]", "\ufffd", found[1]) if found else ""
     if match["goal"]:
-        return f"[{match['badge'] or 'picture'}]{match['goal']} ([{host or 'picture'}]{source})"
-    return f"[{' · '.join(filter(None, (match['alt'], host))) or 'picture'}]{source}"
+        return f"{before}[{match['badge'] or 'picture'}]{match['goal']} ([{host or 'picture'}]{source})"
+    return f"{before}[{' · '.join(filter(None, (match['alt'], host))) or 'picture'}]{source}"
 
 
 def _hold(match: re.Match[str]) -> str:
@@ -157,14 +173,10 @@ def _hold(match: re.Match[str]) -> str:
 
 def _without_formula(piece: str) -> str:
     """Percent-encode in addresses what begins a formula: it would be put back there, quotes and all."""
-
-    def encode(match: re.Match[str]) -> str:
-        return match[0] if match[0][0] == "]" else match[0].replace("$", "%24").replace("\\", "%5C")
-
-    return _ADDRESS.sub(encode, piece)
+    return _ADDRESS.sub(lambda found: found[0].replace("$", "%24").replace("\\", "%5C"), piece)
 
 
 def _cut(match: re.Match[str]) -> str:
-    if match[0][0] == "]" or not ("$" in match[0] or "\\" in match[0]):
-        return match[0]
-    return match[0][0] + BREAK + match[0][1:]
+    if "$" in match[0] or "\\" in match[0]:
+        return re.sub(r"(?i):(?=//)|ww(?=w\.)", lambda found: found[0] + BREAK, match[0])
+    return match[0]

@@ -19,6 +19,7 @@ _OPENER = re.compile(
     r"(?P<lead>[ \t]*(?:(?:>|[-*+](?=[ \t])|\d{1,9}[.)](?=[ \t]))[ \t]*)*)(?P<mark>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)$"
 )
 _ITEM = re.compile(r" *(?:[-*+]|\d{1,9}[.)]) {1,4}$")
+_STRAY = re.compile(f"~~~|([`~]){BREAK}\\1")  # the second is what becomes of a stray fence
 _NESTED = re.compile(r"[ \t>#:\[]|[-*+][ \t]|\d{1,9}[.)]")
 _INFO = re.compile(r"[ \t]*[\w+#.-]*[ \t]*")
 _LANGUAGE = re.compile(r"[ \t{.]*([\w+#.-]*)")
@@ -26,6 +27,9 @@ _LANGUAGE = re.compile(r"[ \t{.]*([\w+#.-]*)")
 _ACTIVE_DIAGRAM = re.compile(r"(?im)<(?!br ?/?>)[a-z/!?]|//|url\s*\(|@\{|%%\{|\\|&|^---\s*$|\b(?:click|href|src|img)\b")
 _RISKY = re.compile(r"(?i)<[a-z/!?]|!\[|\][(:]|://|www\.")
 _CLINGING = re.compile(r"[$\\|]|\]:|^[ \t]*:")
+_ITEMS = r"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*"
+_QUOTE = re.compile(rf"{_ITEMS}>")
+_DEEP_QUOTE = re.compile(rf"{_ITEMS}>[ \t]*(?:>|[-*+](?:[ \t]|$)|\d{{1,9}}[.)]|`{{3}}|~{{3}})")
 _FORMULA = re.compile(r"(?<!\\)\$\$|\\\\[\[\]]|\\(?:begin|end)\{[a-z]*\*?\}")
 _FORMULA_QUIRK = re.compile(r"\\\\\\[\[\]()]|\\\$\$")
 
@@ -34,7 +38,8 @@ def markdown(text: str) -> str:
     """Return Markdown that shows the same and can do nothing: no raw HTML, no picture that loads, no live address.
 
     Pictures become links that name their host. Links go to http, https, mailto, ``#`` or a relative address. Each text
-    is judged alone, as renderers do. The cost is linear, and the result of a result is the result.
+    is judged alone, as renderers do; a text that went through once goes through again unchanged, but for hostile ones
+    that may be broken a little more. The cost is linear.
     """
     return "\n".join(_Reading(untangle(text).split("\n")).lines())
 
@@ -46,7 +51,10 @@ class _Reading:
         self._source = source
         self._place = 0
         self._doubtful = False  # something could not be read for certain: no code is sure from here on
-        self._formula_open = False  # a formula that nbconvert, and only it, carries over blank lines
+        self._closer = ""  # what ends the formula that nbconvert, and only it, carries over blank lines
+        self._late = False  # it began after other words of its line
+        self._formulas_lost = False  # it is not sure any more which of them are open
+        self._last_formula = max((n for n, line in enumerate(source) if _FORMULA.search(line)), default=-1)
         self._start_paragraph(blank=True)
 
     def _start_paragraph(self, *, blank: bool) -> None:
@@ -55,7 +63,8 @@ class _Reading:
         self._odd = False  # a run of backticks has no partner: where code begins is not sure
         self._clinging = False  # it may swallow a fence that follows without a blank line
         self._quoted = False  # a fence in a block quote
-        self._closer = ""  # what ends the formula that nbconvert is in
+        self._deep = False  # something nested in a block quote
+        self._nested = False  # a line of a list, quote, table or heading
 
     def lines(self) -> Iterator[str]:
         """Yield the lines, inert."""
@@ -64,17 +73,13 @@ class _Reading:
             opener = _OPENER.match(line)
             if _is_blank(line):
                 self._place += 1
-                self._end_paragraph(blank=True)
+                self._start_paragraph(blank=True)
                 yield ""
             elif opener and not self._doubtful and ">" not in opener["lead"]:
                 yield from self._fence(opener)
             else:
                 self._place += 1
                 yield self._words(line, opener)
-
-    def _end_paragraph(self, *, blank: bool) -> None:
-        self._formula_open |= bool(self._closer)
-        self._start_paragraph(blank=blank)
 
     def _following(self) -> str:
         return next((line for line in self._source[self._place :] if not _is_blank(line)), "")
@@ -93,12 +98,14 @@ class _Reading:
         body = "\n".join(content)
         if self._would_cling(lead, body):
             yield ""
-        sure = not (self._formula_open or self._closer) or not _FORMULA.search(body)
-        self._end_paragraph(blank=False)
+        self._formulas_lost |= bool(self._closer)
+        self._doubtful = self._formulas_lost and self._last_formula >= self._place
+        self._start_paragraph(blank=False)
         self._place = end + 1
         yield lead + mark + _language(opener["info"], body)
         for line in content:
-            yield (BREAK if _seems_to_close(line, mark) else "") + (line if sure else _doubt(line))
+            line = f"{BREAK}{line}" if _seems_to_close(line, mark) else line
+            yield _doubt(line) if self._doubtful else line
         if end < len(self._source):
             yield " " * len(lead) + mark
             # A formula that begins in the code must not take the end of the code with it.
@@ -134,10 +141,11 @@ class _Reading:
 
     def _words(self, line: str, opener: re.Match[str] | None) -> str:
         self._follow_formulas(line)
+        self._follow_quotes(line)
         pieces = split(line)
         self._odd |= pieces is None
         self._quoted |= bool(opener)
-        self._doubtful |= not opener and ("~~~" in line or (pieces is None and "```" in line))
+        self._doubtful |= not opener and bool(_STRAY.search(line) or (pieces is None and "```" in line))
         self._clinging |= bool(_CLINGING.search(line))
         self._after_blank = False
         if pieces is None or self._odd or self._quoted or self._doubtful:
@@ -146,18 +154,31 @@ class _Reading:
         less = f"<{BREAK}" if "\t" in indent or len(indent) > 3 else "&lt;"
         return self._paragraph.rewrite(pieces, less, self._following)
 
+    def _follow_quotes(self, line: str) -> None:
+        """Doubt all that follows when a line is lazy behind what is nested in a quote: marked loses its place there."""
+        if _QUOTE.match(line):
+            self._clinging = True
+            self._deep |= bool(_DEEP_QUOTE.match(line))
+        else:
+            self._doubtful |= self._deep
+
     def _follow_formulas(self, line: str) -> None:
         """Keep account of formulas as nbconvert takes them: they may hold blank lines and fences."""
         tokens = _FORMULA.findall(line)
+        nested = bool(_NESTED.match(line)) or "|" in line
+        self._nested |= nested
         unclosed = self._closer
+        self._paragraph.torn |= bool(unclosed) or (self._formulas_lost and self._last_formula >= self._place - 1)
         for token in tokens:
             if self._closer:
                 self._closer = "" if token == self._closer else self._closer
             else:
                 self._closer = {r"\\[": r"\\]"}.get(token, token.replace("begin", "end", 1))
-        nested = tokens and (_NESTED.match(line) or "|" in line)
-        self._formula_open |= bool(nested and (unclosed or self._closer))
-        self._doubtful |= bool(_FORMULA_QUIRK.search(line))
+        if tokens and self._nested:
+            self._formulas_lost |= bool(unclosed or self._closer)
+        self._formulas_lost |= bool(_FORMULA_QUIRK.search(line)) or bool(unclosed and nested and self._late)
+        if self._closer and not unclosed:
+            self._late = not _FORMULA.match(line)
 
 
 def _is_blank(line: str) -> bool:
@@ -168,7 +189,12 @@ def _doubt(line: str) -> str:
     opener = _OPENER.match(line)
     if opener:
         return opener["lead"] + opener["mark"] + _language(opener["info"], "<a")
-    return doubt(line)
+    line = re.sub("~{3,}", _spread, line)
+    return doubt(line if split(line) else re.sub("`{3,}", _spread, line))
+
+
+def _spread(match: re.Match[str]) -> str:
+    return BREAK.join(match[0])
 
 
 def _language(info: str, body: str) -> str:
