@@ -110,6 +110,7 @@ def _screen(face: Face, model: str, options: Options, announcement: str | None) 
 
     return Live(
         shell,
+        face.painters,
         model,
         announcement=announcement,
         paged=_alone(shell),

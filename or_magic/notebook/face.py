@@ -7,6 +7,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.magic import MAGIC_NO_VAR_EXPAND_ATTR
@@ -17,6 +18,7 @@ from .transform import keep_question_marks
 from .warm import Warmer
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
     from types import ModuleType
 
     from IPython.core.formatters import DisplayFormatter
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 NAMES = ("openrouter", "or")
 # A simulator that answers at once would show nothing of how streaming looks.
 _PACE_S = 0.01
+_PAINTERS = 4  # cells that may be drawn at the same time, in subshells and threads
 _REMEMBERED = 500  # calls whose wording and answer are kept in memory for again and history
 
 
@@ -63,6 +66,13 @@ class Face:
             session = self._found(api)
             self._news += session.engine.untold()
             return session
+
+    @cached_property
+    def painters(self) -> Executor:
+        """The threads that draw while cells read: they stay, as front ends keep a socket for each thread that draws."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        return ThreadPoolExecutor(_PAINTERS, thread_name_prefix="or_magic live")
 
     def announcement(self, session: Session) -> str | None:
         """Return, once, what must be known before an answer: that it is simulated, and settings that mean nothing."""
@@ -105,6 +115,8 @@ class Face:
 
         self._warmer.close()
         self._completion.close()
+        if "painters" in self.__dict__:
+            self.painters.shutdown()
         self.shell.events.unregister("post_run_cell", self._after_cell)
         self.shell.input_transformers_cleanup.remove(keep_question_marks)
         self._formatter.pop("or_magic.values.Reply", None)

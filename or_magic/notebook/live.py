@@ -10,6 +10,7 @@ import os
 import threading
 import time
 import uuid
+from concurrent.futures import Executor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ class Live:
     def __init__(
         self,
         shell: InteractiveShell,
+        painters: Executor,
         model: str,
         *,
         announcement: str | None = None,
@@ -64,11 +66,8 @@ class Live:
         self._pause_s = 0.0
         self._writes = False  # whether words of the answer have come
         self._dirty = self._closed = False
-        self._failure: BaseException | None = None
         # In the context of this cell, so that a drawing finds its cell whatever runs meanwhile.
-        context = contextvars.copy_context()
-        self._thread = threading.Thread(target=context.run, args=(self._run,), name="or_magic live", daemon=True)
-        self._thread.start()
+        self._drawing = painters.submit(contextvars.copy_context().run, self._run)
 
     def take(self, event: Event) -> None:
         """Note an event; never waits for a drawing."""
@@ -92,7 +91,8 @@ class Live:
         with self._change:
             self._closed = True
             self._change.notify()
-        self._thread.join()
+        if not self._drawing.cancel():  # it has begun
+            wait([self._drawing])
 
     def finish(self, reply: Reply, line: str, outputs: list[tuple[Bundle, dict[str, Any]]]) -> None:  # noqa: ARG002
         """Leave exactly these outputs: in place, or, where the answer took more of them, after a clearing.
@@ -101,8 +101,8 @@ class Live:
             Exception: what a drawing failed of.
         """
         self.stop()
-        if self._failure is not None:
-            raise self._failure
+        if not self._drawing.cancelled():
+            self._drawing.result()
         if self._shown > len(outputs):
             self._shell.display_pub.clear_output(wait=True)
             self._shown = 0
@@ -112,17 +112,15 @@ class Live:
             self._put(place, data, metadata)
 
     def _wake(self, *, now: bool) -> None:
-        self._dirty = True
         if now:  # a first word is not held back
             self._pause_s = 0.0
-        self._change.notify()
+        if now or not self._dirty:  # else it waits for its time already, and each waking would cost the reader
+            self._dirty = True
+            self._change.notify()
 
     def _run(self) -> None:
-        try:
-            while self._waited():
-                self._draw()
-        except Exception as error:  # noqa: BLE001 - raised in the cell, by finish
-            self._failure = error
+        while self._waited():
+            self._draw()
 
     def _waited(self) -> bool:
         """Wait until there is something to draw and time to; False when it is over."""

@@ -119,7 +119,7 @@ def test_an_interrupt_at_any_moment(place: tuple[Kernel, Server], rounds: int) -
     assert ends.count("interrupted") <= statuses.get("interrupted", 0) + statuses.get("unknown", 0)
     assert "ok" == kernel.run("%%or offline/plain\nthe next cell works").status
     threads = kernel.value("[t.name for t in threading.enumerate() if t.name.startswith('or_magic live')]")
-    assert "[]" == threads
+    assert len(ast.literal_eval(threads)) <= 4, "a few threads that draw serve all cells"
 
 
 def test_the_partial_text_stays_and_is_marked(place: tuple[Kernel, Server]) -> None:
