@@ -138,12 +138,13 @@ def least(samples: Sequence[Sample], what: str) -> float:
 
 
 def show(title: str, rows: Sequence[Mapping[str, Any]], targets: Sequence[Target]) -> None:
-    """Print a table and the verdicts, as Markdown."""
+    """Print a table and the verdicts, if any, as Markdown."""
     names = list(rows[0])
     print(f"\n### {title}\n\n| {' | '.join(names)} |\n|{' --- |' * len(names)}")
     for row in rows:
         print(f"| {' | '.join(_cell(row[name]) for name in names)} |")
-    print("\n| target | limit | found | |\n| --- | --- | --- | --- |")
+    if targets:
+        print("\n| target | limit | found | |\n| --- | --- | --- | --- |")
     for target in targets:
         sign = "≥" if target.at_least else "≤"
         print(f"| {target.name} | {sign} {target.limit:g} | {target.found:.3g} | {'met' if target.met else 'MISSED'} |")

@@ -30,6 +30,8 @@ PEERS: dict[str, tuple[str, ...]] = {
     "jupyter_ai_2": ("jupyter-ai-magics==2.31.7",),
     "jupyter_ai_3": ("jupyter-ai-magic-commands==0.0.4",),
     "jupysql": ("jupysql==0.11.1",),
+    "chatlab": ("chatlab==2.1.1",),
+    "lisette": ("lisette==0.1.37", "litellm==1.106.2", "toolslm==0.3.29"),  # needs what later toolslm left out
 }
 _KERNEL = "ipykernel"  # loading is measured in a kernel of the peer's own
 _NOTE = "installed.json"
