@@ -98,8 +98,9 @@ class Engine:
         """
         if self.lacks_key:
             raise NoKeyError(
-                f"There is no key. Nothing was sent. {WHERE_KEYS_GO} Or choose the offline simulator: %or use offline, "
-                "or_magic.connect(offline=True) or OPENROUTER_BASE_URL=offline."
+                " ".join(["There is no key. Nothing was sent.", *self.untold(), WHERE_KEYS_GO])
+                + " Or choose the offline simulator: %or use offline, or_magic.connect(offline=True) or "
+                "OPENROUTER_BASE_URL=offline."
             )
         for text in self.untold():
             warnings.warn(text, SettingsWarning, stacklevel=3)

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from or_magic.api import Session, aask, ask, connect, stream, use
+from or_magic.api import Session, aask, ask, choose, connect, current, forget_choices, stream, use
 from or_magic.errors import NoKeyError, OptionError, SettingsError
-from or_magic.settings import DEFAULT_MODEL, NAMES, OPENROUTER, Settings, load_settings
+from or_magic.settings import DEFAULT_MODEL, NAMES, OPENROUTER, Settings, SettingsWarning, load_settings
 from or_magic.values import Timeouts
 
-from .kit import ROOT
+from .kit import ROOT, RawServer, rows
 
 KEY = {"OPENROUTER_API_KEY": "a-key"}
 
@@ -27,6 +27,15 @@ def folder(tmp_path: Path) -> Path:
     notebooks = tmp_path / "repository" / "notebooks"
     notebooks.mkdir()
     return notebooks
+
+
+@pytest.fixture(autouse=True)
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """This machine's own config file and keyring are no part of a test; the home of somebody without settings."""
+    monkeypatch.setattr("or_magic.settings._home", lambda: tmp_path / "nobody")
+    monkeypatch.setattr("or_magic.settings.stored_key", lambda: (None, None))
+    (tmp_path / "nobody").mkdir()
+    return tmp_path / "nobody"
 
 
 def load(folder: Path, environ: dict[str, str] | None = None, **given: Any) -> Settings:
@@ -71,6 +80,121 @@ def test_what_is_given_wins_over_the_environment_and_that_over_the_file(folder: 
     assert "from/call" == load(folder, environ, model="from/call").model
     assert "from/environment" == load(folder, environ).model
     assert ("from/file", "file") == (load(folder).model, load(folder, environ).app_name)
+
+
+def test_the_config_file_comes_last_before_the_default(folder: Path, nobody: Path) -> None:
+    """Call, %config, environment, .env, config file, default: and each says where it was."""
+    config = nobody / "config.toml"
+    config.write_text('model = "from/config"\napp_name = "config"\napp_url = "https://config.example"\n')
+    (folder / ".env").write_text("OPENROUTER_DEFAULT_MODEL=from/file\nOPENROUTER_APP_NAME=file\n")
+    settings = load(folder, {"OPENROUTER_DEFAULT_MODEL": "from/environment"})
+    assert ("from/environment", "file", "https://config.example") == (
+        settings.model, settings.app_name, settings.app_url,
+    )  # fmt: skip
+    assert {"model": "environment", "app_name": str(folder / ".env"), "app_url": str(config)} == settings.sources
+    assert "from/config" == load(folder.parent).model
+    assert "%config" == load_settings({"model": "x/y"}, {}, folder, giver="%config").sources["model"]
+
+
+@pytest.mark.parametrize("where", ["environment", ".env", "given"])
+def test_the_config_file_lies_in_the_home_that_is_set(folder: Path, tmp_path: Path, where: str) -> None:
+    """OR_MAGIC_HOME says where, also from a .env."""
+    home = tmp_path / "elsewhere"
+    home.mkdir()
+    (home / "config.toml").write_text('model = "from/elsewhere"\n')
+    if where == ".env":
+        (folder / ".env").write_text(f"OR_MAGIC_HOME={home}\n")
+    given = {"home": home} if where == "given" else {}
+    settings = load(folder, {"OR_MAGIC_HOME": str(home)} if where == "environment" else {}, **given)
+    assert ("from/elsewhere", home / "config.toml") == (settings.model, settings.config)
+
+
+@pytest.mark.parametrize("text", ['model = "a/b', "model = 3", 'base_url = "ftp://x"'])
+def test_a_config_file_that_cannot_be_used_is_named(folder: Path, nobody: Path, text: str) -> None:
+    """Its values are held to the same rules as every other."""
+    (nobody / "config.toml").write_text(text)
+    with pytest.raises(SettingsError, match=r"Nothing was sent\.") as caught:
+        load(folder)
+    assert str(nobody / "config.toml") in str(caught.value)
+
+
+def test_an_alias_means_its_model_everywhere(folder: Path, nobody: Path) -> None:
+    """As a cell's model, as the default, and from a .env that also holds the key."""
+    (nobody / "config.toml").write_text('model = "good"\n[aliases]\ngood = "a/b"\nfast = "c/d"\n')
+    settings = load(folder)
+    assert ["a/b", "c/d", "x/y"] == [settings.resolve(name) for name in (None, "fast", "x/y")]
+    (folder / ".env").write_text("FAST_MODEL=e/f\nREASONING_MODEL=g/h\n")
+    assert {"good": "a/b", "fast": "c/d"} == load(folder).aliases
+    (folder / ".env").write_text("OPENROUTER_API_KEY=k\nFAST_MODEL=e/f\nREASONING_MODEL=g/h\nDAILY_BUDGET=1\n")
+    settings = load(folder)
+    assert {"good": "a/b", "fast": "e/f", "reasoning": "g/h"} == settings.aliases
+    assert str(folder / ".env") == settings.sources["aliases.fast"]
+    assert str(nobody / "config.toml") == settings.sources["aliases.good"]
+
+
+def test_the_row_names_the_model_that_an_alias_means(home: Path) -> None:
+    """Spend is counted by models, not by what somebody called them."""
+    home.mkdir()
+    (home / "config.toml").write_text('[aliases]\nfast = "openai/gpt-5-mini"\n')
+    with connect(offline=True) as session:
+        session.ask("hi", model="fast")
+        assert ["openai/gpt-5-mini"] == [row["model_requested"] for row in rows(session)]
+
+
+def test_a_typo_in_the_config_file_warns_once_where_a_call_is_made(home: Path) -> None:
+    """Passed over in silence it would be searched for in vain; and it stops no call."""
+    home.mkdir()
+    (home / "config.toml").write_text('modle = "a/b"\n')
+    with connect(offline=True) as session:
+        with pytest.warns(SettingsWarning, match="line 1: 'modle' is not a setting. Did you mean 'model'"):
+            session.ask("hi", model="offline/plain")
+        assert "ok" == session.ask("again", model="offline/plain").status
+
+
+def test_what_is_chosen_wins_and_is_taken_back(home: Path) -> None:
+    """``%config`` is nothing but this; the session goes on, for it is the same gateway."""
+    use(None)
+    choose(base_url="offline", model="offline/plain")
+    session = current()
+    assert ("offline/plain", "%config") == (session.engine.settings.model, session.engine.settings.sources["model"])
+    assert not choose(model="offline/long:3", app_name="Mine")
+    assert session is current()
+    assert "offline/long:3" == ask("hi").model
+    assert not choose(model=None)
+    assert DEFAULT_MODEL == current().engine.settings.model
+    assert "Mine" == current().engine.settings.app_name
+    with pytest.raises(SettingsError):
+        choose(base_url="ftp://x")
+    with pytest.raises(OptionError, match="'app_name'"):
+        choose(app_nmae="x")
+    assert session is current()
+    use(None)
+    forget_choices()
+
+
+def test_another_base_url_begins_another_session(home: Path, raw_server: RawServer) -> None:
+    """Its books and its connections are others."""
+    use(None)
+    choose(base_url="offline")
+    before = current()
+    assert choose(base_url=raw_server.url)
+    assert "Hello" == ask("hi", model="m").text
+    assert (True, False) == (before.engine.simulated, current().engine.simulated)
+    assert before.engine.session != current().engine.session
+    assert not choose(base_url=raw_server.url)
+    assert choose(base_url=None)
+    use(None)
+    forget_choices()
+
+
+@pytest.mark.usefixtures("no_key")
+def test_a_key_that_comes_into_the_environment_is_found(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``os.environ[…] = …`` after an error must help without a restart."""
+    with pytest.raises(NoKeyError):
+        ask("Hello")
+    monkeypatch.setenv("OPENROUTER_API_KEY", "a-key")
+    assert "environment" == current().engine.settings.key.source
+    use(None)
 
 
 def test_an_empty_variable_is_no_value(folder: Path) -> None:
@@ -128,10 +252,9 @@ def test_the_file_is_read_as_other_tools_read_it(folder: Path, line: str, value:
 def test_a_file_in_another_encoding_is_named(folder: Path, data: bytes) -> None:
     """Windows writes them; the error says which file."""
     (folder / ".env").write_bytes(data)
-    try:
+    with pytest.raises(SettingsError) as caught:
         load(folder)
-    except SettingsError as error:
-        assert str(folder / ".env") in str(error)
+    assert str(folder / ".env") in str(caught.value)
 
 
 def test_the_key_comes_from_the_environment_before_the_file(folder: Path) -> None:
