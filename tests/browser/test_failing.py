@@ -1,0 +1,80 @@
+"""Cells that are stopped, and cells that fail: at once, in a line, with what came kept and marked."""
+
+from __future__ import annotations
+
+from .conftest import OpenNotebook
+from .gateway import Gateway
+
+ERROR = ".jp-OutputArea-output:has([data-mime-type='application/vnd.jupyter.stderr'], [data-mime-type='application/vnd.jupyter.error'])"
+
+
+def test_the_stop_button_ends_a_stream_within_half_a_second(notebook: OpenNotebook, gateway: Gateway) -> None:
+    """Every second of a stream that nobody wants is paid for; what came is kept, marked, and the next cell works."""
+    script = gateway.says("never ends", "Words that **go on** and on. ", pace_s=0.005, endless=True)
+    opened = notebook("%%or\nnever ends", "_or.status, len(_or.text) > 40, 'stream' in _or.text")
+    opened.start(0)
+    opened.wait_for(0, "go on and on. Words that go on")
+    opened.page.evaluate("orMagicWatch.stopwatch(0)")
+    opened.interrupt()
+    opened.done(0)
+    assert opened.page.evaluate("orMagicWatch.lapse()") < 500
+    assert script.gone.wait(5)
+    answer, status, error = opened.outputs(0).all_inner_texts()
+    assert "Words that go on and on." in answer
+    assert status.startswith("✗ interrupted")
+    assert error.startswith("CallInterruptedError: ")
+    assert len(error.strip().splitlines()) <= 2
+    opened.run(1)
+    assert "('interrupted', True, False)" == opened.text(1).strip()
+
+
+def test_the_stop_button_ends_a_silent_stream_too(notebook: OpenNotebook, gateway: Gateway) -> None:
+    """Most are stopped because nothing comes."""
+    script = gateway.says("silent", "One two three.", hold=7)
+    opened = notebook("%%or\nsilent", "%%or\nnext")
+    gateway.says("next", "The next cell works.")
+    opened.start(0)
+    opened.wait_for(0, "One two")
+    opened.page.evaluate("orMagicWatch.stopwatch(0)")
+    opened.interrupt()
+    opened.done(0)
+    assert opened.page.evaluate("orMagicWatch.lapse()") < 500
+    assert script.gone.wait(5)
+    opened.run(1)
+    assert "The next cell works." in opened.text(1)
+
+
+def test_a_refused_call_fails_in_one_or_two_lines(notebook: OpenNotebook, gateway: Gateway) -> None:
+    """A client's traceback of forty lines hides what to do."""
+    gateway.says("refused", refusal=(402, {"error": {"code": 402, "message": "Insufficient credits"}}))
+    opened = notebook("%%or\nrefused")
+    opened.run(0)
+    said = opened.outputs(0).last.inner_text().strip()
+    assert said.startswith("PaymentError: ")
+    assert "Insufficient credits" in said
+    assert len(said.splitlines()) <= 2
+
+
+def test_run_all_stops_at_a_cell_that_failed(notebook: OpenNotebook, gateway: Gateway) -> None:
+    """What stands below would work with an answer that is not there."""
+    gateway.says("good", "Fine.")
+    gateway.says("bad", refusal=(503, {"error": {"code": 503, "message": "No instances available"}}))
+    opened = notebook("%%or\ngood", "%%or\nbad", "%%or\ngood", "print('must not run')")
+    opened.run_all()
+    opened.done(1)
+    assert "Fine." in opened.text(0)
+    assert "ProviderError: " in opened.text(1)
+    assert ["[1]:", "[2]:", "[ ]:", "[ ]:"] == [opened.prompt(number) for number in range(4)]
+    assert "" == opened.text(2) + opened.text(3)
+
+
+def test_an_answer_that_breaks_off_is_kept_and_marked(notebook: OpenNotebook, gateway: Gateway) -> None:
+    """A stream that broke is never shown as finished."""
+    error = {"error": {"code": 502, "message": "Provider disconnected"}}
+    gateway.says("breaks", "Half of an answer", finish_reason="error", extra=error)
+    opened = notebook("%%or\nbreaks")
+    opened.run(0)
+    answer, status, failure = opened.outputs(0).all_inner_texts()
+    assert "Half" in answer
+    assert status.startswith("✗ ")
+    assert "ProviderError" in failure

@@ -1,0 +1,128 @@
+"""An answer in a real front end: seen growing, steady, and at last one rendered answer with its status below."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from .conftest import OpenNotebook
+from .gateway import Gateway
+from .texts import SHAPES, answer, marks
+
+TWO_LINES_PX = 50
+ANSWER = """# Rivers
+
+The **Thames** flows through $\\pi r^2$ and `code`.
+
+| river | km |
+| --- | ---: |
+| Thames | 346 |
+
+```python
+length_km = 346
+```
+
+1. one
+2. two
+"""
+
+
+def test_a_finished_answer_is_one_rendered_output_with_its_status_below(
+    notebook: OpenNotebook, gateway: Gateway
+) -> None:
+    """Headings, tables, code and formulas are drawn; nothing of the streaming is left."""
+    gateway.says("rivers", ANSWER, pace_s=0.003)
+    opened = notebook("%%or\nrivers")
+    opened.run(0)
+    drawn, status = opened.outputs(0).all()
+    for element in ("h1", "strong", "table", "pre code", "ol > li", "mjx-container"):
+        assert drawn.locator(element).count(), element
+    assert status.inner_text().startswith("✓ test/writer · ")
+    assert "10 → 20 tokens · $0.000050 · session $" in status.inner_text()
+    assert 0 == status.locator("mjx-container").count()
+    assert status.bounding_box()["height"] < 40
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_answer_is_seen_growing_and_never_shrinks(shape: str, notebook: OpenNotebook, gateway: Gateway) -> None:
+    """The first words come early, many states follow, and the page never jumps back to an empty cell."""
+    text = answer(shape, 4_000)  # Notebook 7 gives a longer one a box of its own
+    gateway.says(shape, text, piece=10, pace_s=0.005)
+    opened = notebook(f"%%or\n{shape}")
+    opened.page.evaluate("orMagicWatch.watch(0, null, true)")
+    opened.run(0)
+    seen = opened.page.evaluate("orMagicWatch.stop()")
+    words = marks(text)[1:]
+    states = [sum(word in frame["text"] for word in words) for frame in seen]
+    assert len(set(states)) >= 10
+    assert 0 < states[len(states) // 2] < len(words)
+    assert len(words) == states[-1]
+    assert [] == shrunk(seen)
+
+
+def shrunk(seen: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    """Return heights before and after, wherever the outputs became lower by more than two lines.
+
+    A height counts that lasts three frames: where two outputs change places, one frame may show words of both.
+    """
+    heights = [frame["height"] for frame in seen]
+    lasting = [min(three) for three in zip(heights, heights[1:], heights[2:], strict=False)]
+    highest = itertools.accumulate(lasting, max)
+    return [(before, after) for before, after in zip(highest, heights, strict=False) if after < before - TWO_LINES_PX]
+
+
+def test_the_first_words_are_there_before_anything_else_comes(notebook: OpenNotebook, gateway: Gateway) -> None:
+    """A stream that pauses after its first words must not keep them to itself."""
+    script = gateway.says("pause", "First words. And the rest.", hold=12)
+    opened = notebook("%%or\npause")
+    opened.start(0)
+    opened.wait_for(0, "First words.", limit_s=10)
+    assert "rest" not in opened.text(0)
+    script.released.set()
+    opened.done(0)
+
+
+def test_an_answer_in_the_making_says_so(notebook: OpenNotebook, gateway: Gateway) -> None:
+    """After a reload in the middle, or in a file saved then, half an answer must not look like a whole one."""
+    script = gateway.says("half", "The first half. The second half.", hold=15)
+    opened = notebook("%%or\nhalf")
+    opened.start(0)
+    opened.wait_for(0, "The first half.")
+    opened.wait_for(0, "still streaming")
+    script.released.set()
+    opened.done(0)
+    assert "still streaming" not in opened.text(0)
+
+
+def test_reasoning_is_seen_and_folded_when_done(notebook: OpenNotebook, gateway: Gateway) -> None:
+    """Thinking may take a minute; afterwards the answer is what counts."""
+    thought = "First I consider the rivers. Then the bridges."
+    script = gateway.says("think", "The answer.", reasoning=thought, hold=0)
+    opened = notebook("%%or\nthink")
+    opened.start(0)
+    opened.wait_for(0, "rivers")
+    script.released.set()
+    opened.done(0)
+    assert "The answer." in opened.text(0)
+    assert "bridges" not in opened.text(0)
+
+
+def test_a_plot_of_the_spend_appears(notebook: OpenNotebook, gateway: Gateway) -> None:
+    """The figure is drawn in the cell, once."""
+    gateway.says("hello", "Hello.")
+    opened = notebook("%%or\nhello", "%or plot")
+    opened.run(0)
+    opened.run(1)
+    pictures = opened.cell(1).locator(".jp-RenderedImage img")
+    assert 1 == pictures.count()
+    assert pictures.evaluate("image => image.naturalWidth") > 300
+
+
+def test_an_answer_cut_by_a_limit_says_so(notebook: OpenNotebook, gateway: Gateway) -> None:
+    """It ends in the middle of a sentence, and somebody may not notice."""
+    gateway.says("cut", "This sentence ends in the", finish_reason="length")
+    opened = notebook("%%or\ncut")
+    opened.run(0)
+    assert "length" in opened.outputs(0).last.inner_text()
