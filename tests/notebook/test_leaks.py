@@ -69,11 +69,14 @@ def test_reloading_again_and_again_leaves_one_of_everything(fresh_kernel: Kernel
     fresh_kernel.run(f"{_MEASURE}\n%load_ext or_magic\n%or use offline")
     fresh_kernel.run("%%or\nhello")
     first = fresh_kernel.value(f"exec({hooks.partition(';')[0]!r}) or {hooks.partition(';')[2].strip()}")
+    fresh_kernel.run("%unload_ext or_magic")
     before = ast.literal_eval(fresh_kernel.value("measure()"))
+    fresh_kernel.run("%load_ext or_magic")
     for _ in range(5):
         assert "ok" == fresh_kernel.run("%reload_ext or_magic\n%or use offline").status
         assert "ok" == fresh_kernel.run("%%or\nhello").status
     assert first == fresh_kernel.value(hooks.partition(";")[2].strip())
+    fresh_kernel.run("%unload_ext or_magic")
     settled = f"for _ in range(60):\n    if measure()['fds'] <= {before['fds']}:\n        break\n    time.sleep(0.5)"
     # The kernel itself keeps a pipe for each thread that has drawn, until it collects them every ten seconds.
     assert "ok" == fresh_kernel.run(f"import time\n{settled}").status
