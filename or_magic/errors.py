@@ -34,7 +34,14 @@ class OrMagicError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         # The notebook's brief form: the message says all; a traceback of our own frames says nothing more.
-        return [f"{type(self).__name__}: {self}"]
+        return [_inert(f"{type(self).__name__}: {self}")]
+
+
+def _inert(text: str) -> str:
+    """Return one line that neither a terminal nor a reader takes for another: an error repeats words of others."""
+    from . import neutral  # its patterns take longer to build than all of this module
+
+    return neutral.line(text)
 
 
 class SettingsError(OrMagicError):
@@ -98,7 +105,7 @@ class CallError(OrMagicError):
 
     def _render_traceback_(self) -> list[str]:
         happened = " ".join([words for words in (self.happened, self.billed) if words])
-        return [f"{type(self).__name__}: {happened}", *([self.advice] if self.advice else [])]
+        return [_inert(words) for words in (f"{type(self).__name__}: {happened}", self.advice) if words]
 
     @property
     def label(self) -> str:

@@ -30,6 +30,7 @@ _CLASSES: dict[int, type[CallError]] = {
     404: UnknownModelError,
     429: RateLimitedError,
 }
+_MOST_TEXT = 10_000  # more of a message is not even looked at
 _LONGEST_S = 10**9  # nobody means to wait for more
 _ADVICE: dict[type[CallError], str] = {
     KeyRefusedError: "Check the key: it may be mistyped, disabled or of another account.",
@@ -181,7 +182,9 @@ def _readable(body: bytes) -> str:
 
 def _plain(text: str) -> str:
     # Control characters could rewrite a terminal's line; length could bury the advice.
-    return "".join([c if c.isprintable() else " " for c in text])[:400]
+    from .. import neutral  # only a failed call needs its patterns, which take 18 ms to build
+
+    return neutral.line(text[:_MOST_TEXT])[:400]
 
 
 def _code(error: Mapping[str, Any]) -> int | None:

@@ -13,7 +13,7 @@ import pytest
 from IPython.core.ultratb import VerboseTB
 
 from or_magic.api import Session, connect
-from or_magic.errors import OrMagicError
+from or_magic.errors import OptionError, OrMagicError, RefusedError
 from or_magic.offline import Server, serve
 from or_magic.secrets import Secret, hide_pieces
 
@@ -213,3 +213,28 @@ def test_hidden_contexts_are_let_go(fresh_kernel: Kernel) -> None:
     fresh_kernel.run("%load_ext or_magic\n%or use offline\nimport sys")
     assert "error" == fresh_kernel.run("%%or -s @no-such-file\nhello").status
     assert "(True, None)" == fresh_kernel.value("(sys.last_value.__suppress_context__, sys.last_value.__context__)")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OptionError("bad \x1b[31m\x1b]0;owned\x07 \u202ename\nsecond"),
+        RefusedError("bad \x1b[2J\x9b5A", "do \x1b[31m\u202ethat"),
+    ],
+)
+def test_what_an_error_repeats_is_inert(error: OrMagicError) -> None:
+    """Names, paths and a gateway's words stand in it; a terminal must not act on them."""
+    lines = error._render_traceback_()
+    assert len(lines) <= 2
+    assert all(line.isprintable() for line in lines)
+    assert lines[0].startswith(f"{type(error).__name__}: bad")
+
+
+def test_a_failed_cell_cannot_write_on_the_terminal(fresh_kernel: Kernel) -> None:
+    """What the cell itself says wrong is repeated, without what a terminal would do."""
+    fresh_kernel.run("%load_ext or_magic\n%or use offline")
+    for cell in ("%%or --\x1b[31mx\nhello", "%%or a/b\x1b]0;owned\x07\nhello", "%or \x1b[2Jspend"):
+        shown = fresh_kernel.run(cell).error
+        assert "\x07" not in "".join(shown)
+        assert "\x1b[2J" not in "".join(shown)
+        assert "\x1b[31mx" not in "".join(shown)
