@@ -47,9 +47,9 @@ class Found:
                 for name, sample in self.growth.items()
             ],
             "From sending the first word to showing it": [
-                {"headers before the word": name, **sample} for name, sample in self.first_words.items()
+                _first_word(name, sample) for name, sample in self.first_words.items()
             ],
-            "Interrupts": [{"ms": WAYS[name].label, **sample} for name, sample in self.interrupts.items()],
+            "Interrupts at random moments": [_interrupt(name, sample) for name, sample in self.interrupts.items()],
         }
         return {title: rows for title, rows in told.items() if rows}
 
@@ -114,3 +114,29 @@ def _way(name: str, sample: Mapping[str, float], envs: Path) -> dict[str, Any]:
 
 def _pace(sample: Mapping[str, float]) -> dict[str, Any]:
     return {"updates a second": sample["updates_per_s"], "longest pause, s": sample["longest_pause_s"]}
+
+
+def _first_word(name: str, sample: Mapping[str, float]) -> dict[str, Any]:
+    way, delay = name.split(", ")
+    return {
+        "shown by": WAYS[way].label,
+        "after the headers": delay,
+        "calls": sample["calls"],
+        "saw “waiting”": sample["waiting_shown"],
+        "median, ms": sample["ms_median"],
+        "p95, ms": sample["ms_p95"],
+        "max, ms": sample["ms_max"],
+    }
+
+
+def _interrupt(name: str, sample: Mapping[str, float]) -> dict[str, Any]:
+    return {
+        "cell": WAYS[name].label,
+        "interrupts": sample["interrupts"],
+        "still open after 1 s": sample["still_open"],
+        "server sees it, median, ms": sample["closed_ms_median"],
+        "p99": sample["closed_ms_p99"],
+        "max": sample["closed_ms_max"],
+        "cell has failed, median, ms": sample["replied_ms_median"],
+        "p99, ms": sample["replied_ms_p99"],
+    }

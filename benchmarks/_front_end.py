@@ -128,10 +128,10 @@ def saved_bytes(left: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
 class FrontEnd:
     """Runs cells in a kernel and takes down all that comes of them."""
 
-    def __init__(self, client: BlockingKernelClient, iopub: zmq.Socket[bytes], pid: int) -> None:
+    def __init__(self, client: BlockingKernelClient, iopub: zmq.Socket[bytes]) -> None:
         self._client = client
         self._iopub = iopub
-        self._pid = pid
+        self._pid = int(self.value("__import__('os').getpid()"))
 
     def run(
         self, code: str, *, watched: bool = True, press_after_s: float | None = None, limit_s: float = 600.0
@@ -156,7 +156,7 @@ class FrontEnd:
             if now >= press_at:
                 press_at, run.pressed_at = math.inf, time.monotonic()
                 os.kill(self._pid, signal.SIGINT)
-            ready = dict(poller.poll(1000 * min(0.5, max(0.0, press_at - now))))
+            ready = dict(poller.poll(math.ceil(1000 * min(0.5, max(0.0, press_at - now)))))
             if shell in ready:
                 reply = received(shell.recv_multipart())
                 if reply.parent == sent:
@@ -192,14 +192,14 @@ def kernel(python: Path, env: Mapping[str, str]) -> Iterator[FrontEnd]:
     manager.start_kernel(env=dict(env), cwd=env["HOME"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     client: BlockingKernelClient = manager.blocking_client()
     client.start_channels()
-    iopub = zmq.Context.instance().socket(zmq.SUB)
+    iopub: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
     iopub.setsockopt(zmq.RCVHWM, 0)  # nothing may be dropped
     iopub.setsockopt(zmq.SUBSCRIBE, b"")
     iopub.connect(f"tcp://{manager.ip}:{manager.iopub_port}")
     try:
         client.wait_for_ready(timeout=60)
         client.iopub_channel.stop()  # a second reader would make the kernel send everything twice
-        yield FrontEnd(client, iopub, manager.provisioner.pid)
+        yield FrontEnd(client, iopub)
     finally:
         iopub.close(linger=0)
         client.stop_channels()

@@ -1,8 +1,8 @@
 """A streamed answer in a kernel: what each way to show it sends, saves and costs, how soon it shows, how fast it stops.
 
 Real kernels, driven by their own protocol; whole wire messages are counted. Answers flow from a server in a process of
-its own, a chunk of four characters each 2 ms, or all at once. ``--quick`` lets both clocks, ours and the server's, run five
-times faster while answers are paced, and measures bytes alone (too few on a busy machine); it writes no file.
+its own, a chunk of four characters each 2 ms, or all at once. ``--quick`` lets both clocks, ours and the server's, run
+five times faster while answers are paced, and measures bytes alone (too few on a busy machine); it writes no file.
 """
 
 from __future__ import annotations
