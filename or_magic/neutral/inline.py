@@ -28,7 +28,8 @@ _TOKEN = re.compile(
 )
 _ADDRESS = re.compile(r"(?:://|www\.)\S*", re.IGNORECASE)
 _HOST = re.compile(r"\([ \t]*(?:https?:)?//(?:[^/?#]*@)?([^/?#\s)]*)", re.IGNORECASE)
-_DEFINITION = re.compile(r":[ \t]*(?P<target>[^ \t<][^ \t]*)?[ \t]*(?P<rest>.*)")
+_DEFINITION = re.compile(r":[ \t]*(?P<target>[^ \t<][^ \t]*)?[ \t]*")
+_TITLE_AFTER = re.compile(rf"{_TITLE}(?P<end>[ \t]*$)?")
 _RUN = re.compile("`+")
 # A formula that takes the second run of backticks with it leaves the beginning of a fence.
 _EATEN_FENCE = re.compile(r"[ \t>*+.)\d-]*```.*[$\\]")
@@ -55,6 +56,11 @@ class Paragraph:
         """
         pieces[::2] = map(_without_formula, pieces[::2])
         line = "".join(pieces)
+        can_define = _can_define(line)
+
+        def is_dead(at: int) -> bool:
+            return can_define(at) and _is_dangerous(line, at, following)
+
         place, shown = 0, []
         for number, piece in enumerate(pieces):
             if number % 2:
@@ -62,7 +68,7 @@ class Paragraph:
             else:
                 last = number + 1 == len(pieces)
                 self._skewed |= bool(_LOOSE_LESS.search(f"{piece}\n" if last else piece))
-                shown.append(self._text(piece, less, line, place, following))
+                shown.append(self._text(piece, place, less, is_dead))
             place += len(piece)
         return "".join(shown)
 
@@ -77,7 +83,7 @@ class Paragraph:
             return False
         return not re.search(r"[~$\\|*_]" if self._skewed else r"[~$\\|]", span)
 
-    def _text(self, piece: str, less: str, line: str, place: int, following: Callable[[], str]) -> str:
+    def _text(self, piece: str, place: int, less: str, is_dead: Callable[[int], bool]) -> str:
         def rewrite(match: re.Match[str]) -> str:
             kind = match.lastgroup or ""
             self._follow(match, kind)
@@ -85,11 +91,10 @@ class Paragraph:
             if kind == "tag":
                 return "< " if gap == " " else less
             if kind in ("goal", "picture", "media"):
-                return _picture(
-                    match, BREAK if match.string[max(0, match.start() - 1) : match.start()] in ("!", "]") else ""
-                )
-            if kind == "definition" and not _defines(line, place + match.start(), following):
-                gap = ""
+                before = match.string[max(0, match.start() - 1) : match.start()]
+                return _picture(match, BREAK if before in ("!", "]") else "")
+            if kind == "definition" and not is_dead(place + match.end()):
+                return match[0]
             return match[0] + gap if kind in ("image", "broken", "definition", "scheme") else match[0]
 
         return _TOKEN.sub(rewrite, piece)
@@ -136,21 +141,25 @@ def _takes_backticks(before: str) -> bool:
     return word.endswith(("\\", "~")) or bool(_ADDRESS.search(word))
 
 
-def _defines(line: str, place: int, following: Callable[[], str]) -> bool:
-    """Return whether the ``]:`` there may define an address that is not harmless, or swallow what follows."""
-    label = line[:place]
-    if "\\" not in label and label[: max(0, label.find("["))].strip(" \t>*+-.)0123456789!"):
-        return False
-    found = _DEFINITION.match(line, place + 1)
+def _can_define(line: str) -> Callable[[int], bool]:
+    """Return a test for whether the ``]:`` at a place may end a label: one begins its line, or a line before."""
+    bracket, escape = line.find("["), line.find("\\")
+    at_start = bracket < 0 or not line[:bracket].strip(" \t>*+-.)0123456789!")
+    return lambda place: at_start or place <= bracket or 0 <= escape < place
+
+
+def _is_dangerous(line: str, place: int, following: Callable[[], str]) -> bool:
+    """Return whether a definition with its colon there has an address that may act, or may swallow what follows."""
+    found = _DEFINITION.match(line, place)
     if not found or re.search(r"[$\\]|^$", found["target"] or ""):
         return True
     safe = re.fullmatch(_TARGET, found["target"], re.IGNORECASE)
-    if not found["rest"]:
+    if found.end() == len(line):
         return not safe or following().lstrip(" \t>")[:1] in ("'", '"', "(")
-    title = re.match(_TITLE, found["rest"])
+    title = _TITLE_AFTER.match(line, found.end())
     if title is None:
-        return found["rest"][0] in "\"'("
-    return not safe and not found["rest"][title.end() :].strip(" \t")
+        return line[found.end()] in "\"'("
+    return not safe and title["end"] is not None
 
 
 def _picture(match: re.Match[str], before: str) -> str:

@@ -20,6 +20,8 @@ _OPENER = re.compile(
 )
 _ITEM = re.compile(r" *(?:[-*+]|\d{1,9}[.)]) {1,4}$")
 _STRAY = re.compile(f"~~~|([`~]){BREAK}\\1")  # the second is what becomes of a stray fence
+# Of a kind that begins a list wherever it stands, or so far left that it makes no difference.
+_WORDS_OF_ITEM = re.compile(r"(?: *(?:[-*+]|1[.)]) {1,4}|\d[.)] )(?=[^ ])")
 _NESTED = re.compile(r"[ \t>#:\[]|[-*+][ \t]|\d{1,9}[.)]")
 _INFO = re.compile(r"[ \t]*[\w+#.-]*[ \t]*")
 _LANGUAGE = re.compile(r"[ \t{.]*([\w+#.-]*)")
@@ -59,7 +61,8 @@ class _Reading:
 
     def _start_paragraph(self, *, blank: bool) -> None:
         self._paragraph = Paragraph()
-        self._after_blank = blank
+        self._after_blank = blank  # or after a fence: nothing that could go on
+        self._column = -1  # where the words of the last item begin
         self._odd = False  # a run of backticks has no partner: where code begins is not sure
         self._clinging = False  # it may swallow a fence that follows without a blank line
         self._quoted = False  # a fence in a block quote
@@ -82,7 +85,8 @@ class _Reading:
                 yield self._words(line, opener)
 
     def _following(self) -> str:
-        return next((line for line in self._source[self._place :] if not _is_blank(line)), "")
+        places = range(self._place, len(self._source))
+        return next((self._source[place] for place in places if not _is_blank(self._source[place])), "")
 
     # -- fences
 
@@ -100,7 +104,7 @@ class _Reading:
             yield ""
         self._formulas_lost |= bool(self._closer)
         self._doubtful = self._formulas_lost and self._last_formula >= self._place
-        self._start_paragraph(blank=False)
+        self._start_paragraph(blank=True)
         self._place = end + 1
         yield lead + mark + _language(opener["info"], body)
         for line in content:
@@ -116,7 +120,9 @@ class _Reading:
         """Return whether the paragraph before might take the fence for a part of itself."""
         if self._after_blank:
             return False
-        return self._clinging or "\n:" in f"\n{body}" or bool(lead and (lead.strip() or _RISKY.search(body)))
+        if self._clinging or lead.strip() or "\n:" in f"\n{body}":
+            return True
+        return bool(lead and len(lead) != self._column and _RISKY.search(body))
 
     def _fence_end(self, lead: str, mark: str) -> int | None:
         """Return where the fence ends; None if not every renderer will see it end there."""
@@ -147,6 +153,8 @@ class _Reading:
         self._quoted |= bool(opener)
         self._doubtful |= not opener and bool(_STRAY.search(line) or (pieces is None and "```" in line))
         self._clinging |= bool(_CLINGING.search(line))
+        item = _WORDS_OF_ITEM.match(line)
+        self._column = item.end() if item else self._column
         self._after_blank = False
         if pieces is None or self._odd or self._quoted or self._doubtful:
             return _doubt(line)

@@ -12,6 +12,7 @@ _INVISIBLE = re.compile(
     # Tags spell out the flags of Scotland and its like, and nothing else that can be seen.
     "|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f]+"
 )
+_MARKUP = re.compile(r"(?i)^\d*[#+=.)-]|[`*_\[\]~|!@<>&\\$]|:(?=/)|www\.")
 _LINE_END = re.compile("\r\n?|[\u2028\u2029]")
 
 
@@ -34,9 +35,8 @@ def cite(number: int, title: str, url: str) -> str:
 
 
 def _literal(text: str) -> str:
-    text = re.sub(r"([`*_\[\]~|!@>]|:(?=/)|(?<=www)\.)", r"\\\1", text.replace("&", "&amp;").replace("\\", "&#92;"))
-    text = re.sub(r"^(\d*)([#+=.)-])", r"\1\\\2", text)
-    return text.replace("<", "&lt;").replace("$", "&#36;")
+    # Entities, because marked takes the backslash off a bracket before it looks for links inside a link.
+    return _MARKUP.sub(lambda found: f"{found[0][:-1]}&#{ord(found[0][-1])};", text)
 
 
 def _quoted(address: str) -> str:
