@@ -139,7 +139,8 @@ def connect(
     Raises:
         OptionError, SettingsError: a setting is unknown or cannot be used.
     """
-    return Session(Engine(load_settings(settings, key=_process.key), ledger=ledger, client=client, pace_s=pace_s))
+    found = load_settings(settings, key=_process.key, keyless=client is not None)
+    return Session(Engine(found, ledger=ledger, client=client, pace_s=pace_s))
 
 
 class _Process:

@@ -93,6 +93,7 @@ def load_settings(
     folder: Path | None = None,
     *,
     key: Key | None = None,
+    keyless: bool = False,
     giver: str = "given",
 ) -> Settings:
     """Return the settings for this process.
@@ -102,6 +103,7 @@ def load_settings(
         environ: the environment.
         folder: where the search for a ``.env`` begins.
         key: a key that wins over all that can be found.
+        keyless: no key will be needed, so that no keyring has to be opened.
         giver: what ``given`` is called in ``sources``.
 
     Raises:
@@ -126,7 +128,8 @@ def load_settings(
     found["base_url"] = str(found.get("base_url", OPENROUTER)).rstrip("/")
     found["timeouts"] = given.get("timeouts", Timeouts())
     found["aliases"] = _aliases(config, places, sources)
-    key, trouble = (None, None) if found["base_url"] == OFFLINE else _key(key, places, found["base_url"], sources)
+    keyless = keyless or _is_keyless(found["base_url"], sources.get("base_url"), places)
+    key, trouble = (None, None) if found["base_url"] == OFFLINE else _key(key, places, stored=not keyless)
     warnings = (*config.warnings, *([trouble] if trouble else []))
     settings = Settings(**found, key=key, sources=sources, warnings=warnings)
     check_url(settings)
@@ -171,14 +174,16 @@ def _aliases(config: Config, places: _Places, sources: dict[str, str]) -> Mappin
     return aliases
 
 
-def _key(key: Key | None, places: _Places, base_url: str, sources: Mapping[str, str]) -> tuple[Key | None, str | None]:
+def _key(key: Key | None, places: _Places, *, stored: bool) -> tuple[Key | None, str | None]:
     """Return the key, and what went wrong where it was looked for."""
     key = key or find_key(places.environ, places.dotenv)
-    if key is not None:
-        return key, None
-    # What the keyring holds was meant for OpenRouter, not for any address that a folder's .env names.
-    named = base_url.startswith("https://") and sources.get("base_url") != str(places.path)
-    return stored_key() if base_url == OPENROUTER or named else (None, None)
+    return stored_key() if key is None and stored else (key, None)
+
+
+def _is_keyless(base_url: str, source: str | None, places: _Places) -> bool:
+    """Whether no stored key goes to this address: such a key was meant for OpenRouter, or for what its owner named."""
+    named = base_url.startswith("https://") and source != str(places.path)
+    return not named and base_url != OPENROUTER
 
 
 def _here() -> Path:

@@ -71,6 +71,7 @@ def canary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "JUPYTER_DATA_DIR": str(base / "jupyter data"),
         "JUPYTER_RUNTIME_DIR": str(base / "jupyter runtime"),
         "MPLBACKEND": "agg",
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",  # this machine's own is no part of a test
     }
     log = _RawLog(base / "debug.log")
     logging.getLogger().addHandler(log)
@@ -88,7 +89,7 @@ def canary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 _ENVIRONMENT = (
     "OPENROUTER_API_KEY", "OR_MAGIC_HOME", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR",
-    "JUPYTER_RUNTIME_DIR", "MPLBACKEND",
+    "JUPYTER_RUNTIME_DIR", "MPLBACKEND", "PYTHON_KEYRING_BACKEND",
 )  # fmt: skip
 
 

@@ -246,6 +246,7 @@ def test_the_sources_have_one_order(ring: Any, tmp_path: Path, monkeypatch: pyte
     (tmp_path / ".env").unlink()
     assert "keyring" == load_settings({}, environ, tmp_path).key.source
     assert None is load_settings({"offline": True}, environ, tmp_path).key
+    assert None is load_settings({}, environ, tmp_path, keyless=True).key  # a client was brought along
     assert [1] == opened
 
 
