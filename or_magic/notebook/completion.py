@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -64,9 +63,10 @@ class Completion:
         return _offered(of_cell(before.lstrip(), self._known()))
 
     def _of_line(self, before: str) -> dict[str, Any]:
+        from .commands import COMMANDS
         from .offers import of_command
 
-        return _offered(of_command(before, self._known()))
+        return _offered(of_command(before, COMMANDS, self._known()))
 
     def _python(self, expression: str) -> dict[str, Any]:
         """Return what IPython offers where ``expression`` stands alone; a magic is no expression."""
@@ -79,12 +79,10 @@ class Completion:
     def _known(self) -> Known:
         """Return what is there already: a completion neither makes a session nor waits for anybody."""
         from ..gateway.catalog import bundled
-        from .commands import COMMANDS
         from .offers import Known
 
         shell, asked = self._face.shell, list(self._face.asked)
-        api = sys.modules.get("or_magic.api")
-        session = api.existing() if api else None
+        session = self._face.existing()
         return Known(
             models=(session.engine.catalog.models() if session else bundled()).entries,
             aliases=getattr(session.engine.settings, "aliases", {}) if session else {},
@@ -95,7 +93,6 @@ class Completion:
             },
             tags={one.options.tag: None for one in asked if one.options.tag},
             providers={one.reply.provider: None for one in asked if one.reply and one.reply.provider},
-            commands=COMMANDS,
         )
 
 

@@ -74,6 +74,13 @@ class Face:
 
         return ThreadPoolExecutor(_PAINTERS, thread_name_prefix="or_magic live")
 
+    def existing(self) -> Session | None:
+        """Return the session of this process if there is one already; never makes one, nor waits."""
+        # The module may be half imported, by the warmer's thread.
+        find = getattr(sys.modules.get("or_magic.api"), "existing", None)
+        session: Session | None = find() if find else None
+        return session
+
     def announcement(self, session: Session) -> str | None:
         """Return, once, what must be known before an answer: that it is simulated, and settings that mean nothing."""
         news, self._news = list(self._news), ()
@@ -170,9 +177,7 @@ class Face:
         self._news = ()
         if result is not None and not result.success:
             self._keep(result.error_in_exec)
-        api = sys.modules.get("or_magic.api")
-        if api is not None and result is not None and not result.success:
-            session = api.existing()
+            session = self.existing()
             if session is not None:
                 session.engine.close_streams()
 

@@ -9,11 +9,13 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..gateway.catalog import Model
 from ..options import arguments
-from .commands.command import Command
+
+if TYPE_CHECKING:
+    from .commands.command import Command
 
 _MOST_FILES = 500
 _LONGEST_ABOUT = 60
@@ -45,7 +47,6 @@ class Known:
     variables: Mapping[str, Any] = field(default_factory=dict)
     tags: Iterable[str] = ()
     providers: Iterable[str] = ()
-    commands: Mapping[str, Command] = field(default_factory=dict)
 
 
 class _Option(NamedTuple):
@@ -68,12 +69,12 @@ def of_cell(before: str, known: Known) -> Offers:
     return _fitting(before, _cell_grammar(), known)
 
 
-def of_command(before: str, known: Known) -> Offers:
+def of_command(before: str, commands: Mapping[str, Command], known: Known) -> Offers:
     """Return what fits after ``before``, a line without the magic's name."""
     name, space, rest = before.partition(" ")
     if not space:
-        return _starting(name, (Offer(word, command.does) for word, command in known.commands.items()))
-    command = known.commands.get(name)
+        return _starting(name, (Offer(word, command.does) for word, command in commands.items()))
+    command = commands.get(name)
     return Offers() if command is None else _fitting(rest.lstrip(), _grammar(command), known)
 
 
@@ -190,10 +191,17 @@ def _placed(place: str, known: Known) -> Iterable[Offer]:
 
 
 def _models(known: Known) -> Iterable[Offer]:
-    return [
-        *(Offer(name, f"alias of {model}") for name, model in known.aliases.items()),
-        *(Offer(model.id, about_model(model)) for model in known.models),
-    ]
+    return [*_aliases(known), *(Offer(model.id, about_model(model)) for model in known.models)]
+
+
+def _aliases(known: Known) -> Iterable[Offer]:
+    return [Offer(name, f"alias of {model}") for name, model in known.aliases.items()]
+
+
+def _settings(_known: Known) -> Iterable[Offer]:
+    from ..config_file import NAMES
+
+    return [Offer(name, "setting") for name in NAMES]
 
 
 def _tags(known: Known) -> Iterable[Offer]:
@@ -212,6 +220,8 @@ _SOURCES: Mapping[str, Callable[[Known], Iterable[Offer]]] = {
     "QUERY": _models,
     "LABEL": _tags,
     "COLUMN": _columns,
+    "alias NAME": _aliases,  # any other NAME is free
+    "config NAME": _settings,
 }
 
 
@@ -228,10 +238,11 @@ def _cell_grammar() -> _Grammar:
 
 def _grammar(command: Command) -> _Grammar:
     """Return what a command's usage says: its placeholders in order, and the options with their values."""
-    usage = command.usage.partition(" ")[2]
-    options = {name: _Option() for name in command.options}
-    options |= {name: _Option(metavar) for name, metavar in _OPTION_OF_USAGE.findall(usage)}
-    positions = tuple(_OPTION_OF_USAGE.sub(" ", usage).replace("[", " ").replace("]", " ").split())
+    name, _, usage = command.usage.partition(" ")
+    options = {option: _Option() for option in command.options}
+    options |= {option: _Option(metavar) for option, metavar in _OPTION_OF_USAGE.findall(usage)}
+    words = _OPTION_OF_USAGE.sub(" ", usage).replace("[", " ").replace("]", " ").split()
+    positions = tuple(f"{name} NAME" if word == "NAME" else word for word in words)
     if "options" not in positions:
         return _Grammar(positions, options)
     cell = _cell_grammar()

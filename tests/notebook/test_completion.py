@@ -29,7 +29,8 @@ def at(kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Asker:
         "class Frame:\n"
         "    def headline(self): return 1\n"
         "df = Frame(); rules = 'be brief'; _secret = 1; prices = {'apples': 1}\n"
-        "%openrouter ask hello"
+        "%openrouter ask hello\n"
+        f"%or alias quick {CHEAP}"
     )
     assert "ok" == started.status, started.error
     assert "ok" == kernel.run("%%or --tag billing\nhello").status
@@ -99,6 +100,15 @@ class Asker:
         ("%or models gpt-5-min|", f"%or models {CHEAP}"),
         ("%or spend --b|", "%or spend --by"),
         ("%or spend |", "%or spend --since"),
+        ("%or again --temp|", "%or again --temperature"),
+        ("%or again openai/gpt-5-m|", f"%or again {CHEAP}"),
+        ("%or history |", "%or history all"),
+        ("%or key --|", "%or key --set"),
+        ("%or config base|", "%or config base_url"),
+        ("%or alias qui|", "%or alias quick"),
+        ("%or alias quick openai/gpt-5-m|", f"%or alias quick {CHEAP}"),
+        ("%or use qui|", "%or use quick"),
+        ("%%or qui|", "%%or quick"),
         ("%or spend --by prov|", "%or spend --by provider"),
         ("%%or\nis {{ df.he|", "%%or\nis {{ df.headline"),
         ("%%or\nis {{ df.he| }} so", "%%or\nis {{ df.headline }} so"),
@@ -223,6 +233,20 @@ def test_asking_for_a_completion_makes_no_session(fresh_kernel: Kernel) -> None:
     assert f"%%or {CHEAP}" in Asker(fresh_kernel).texts("%%or openai/gpt-5-m|")
     fresh_kernel.run("from or_magic import api")
     assert "None" == fresh_kernel.value("api.existing()")
+
+
+def test_a_tab_while_the_module_is_being_imported_is_answered(fresh_kernel: Kernel) -> None:
+    """The warmer imports it in its thread; what is half there must break neither a completion nor a cell."""
+    fresh_kernel.run(
+        "%load_ext or_magic\nimport sys, types\nhooks = get_ipython().events.callbacks['post_run_cell']\n"
+        "hooks[:] = [hook for hook in hooks if 'idle' not in hook.__name__]\n"
+        "sys.modules['or_magic.api'] = types.ModuleType('or_magic.api')"
+    )
+    assert f"%%or {CHEAP}" in Asker(fresh_kernel).texts("%%or openai/gpt-5-m|")
+    failed = fresh_kernel.run("1/0")
+    assert "ZeroDivisionError" == failed.reply["content"]["ename"]
+    assert "Error in callback" not in failed.text
+    assert "True" == fresh_kernel.value("'_after_cell' in [hook.__name__ for hook in hooks]")
 
 
 def test_unloading_takes_the_completion_back(fresh_kernel: Kernel) -> None:
