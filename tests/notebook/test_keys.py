@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -73,17 +75,21 @@ def kernel(tmp_path: Path, server: RawServer, monkeypatch: pytest.MonkeyPatch) -
 
 
 @contextlib.contextmanager
-def typing(kernel: Kernel, text: str) -> Iterator[list[dict[str, Any]]]:
-    """Answer the kernel's next question as a front end does; what it asked is in the list."""
+def typing(kernel: Kernel, text: str | None) -> Iterator[list[dict[str, Any]]]:
+    """Answer the kernel's next question as a front end does, or press its stop button; what it asked is in the list."""
     questions: list[dict[str, Any]] = []
+    process = int(kernel.value("__import__('os').getpid()"))
 
     def answer() -> None:
-        # Not the client's own get_stdin_msg: it leaves an event loop behind in every thread.
+        # Not by the client's own methods: they leave an event loop behind in every thread.
         channel = zmq.Socket.shadow(kernel.client.stdin_channel.socket.underlying)
         if channel.poll(60_000):
             _, message = kernel.client.session.recv(channel)
             questions.append(message["content"])
-            kernel.client.input(text)
+            if text is None:
+                os.kill(process, signal.SIGINT)
+            else:
+                kernel.client.input(text)
 
     thread = threading.Thread(target=answer)
     thread.start()
@@ -91,7 +97,7 @@ def typing(kernel: Kernel, text: str) -> Iterator[list[dict[str, Any]]]:
     thread.join(60)
 
 
-def typed(kernel: Kernel, command: str, text: str) -> Run:
+def typed(kernel: Kernel, command: str, text: str | None) -> Run:
     with typing(kernel, text) as questions:
         done = kernel.run(command)
     assert [True] == [question["password"] for question in questions]
@@ -162,6 +168,13 @@ def test_odd_keys(kernel: Kernel, text: str, status: str, words: str) -> None:
     assert text == "" or text not in json.dumps(done.messages, default=str)
     simulated = kernel.value("__import__('or_magic.api').api.current().engine.lacks_key")
     assert str(status == "error") == simulated
+
+
+def test_an_interrupt_while_it_is_asked_for_changes_nothing(kernel: Kernel) -> None:
+    """Somebody looks for the key first."""
+    done = typed(kernel, "%or key --set", None)
+    assert ["SettingsError: Interrupted. The key was not changed."] == done.error
+    assert "simulated" in kernel.run("%%or\nhello").displays[1]["data"]["text/plain"]
 
 
 def test_where_nobody_can_type_the_error_is_clear(kernel: Kernel) -> None:
