@@ -30,7 +30,8 @@ class Found:
 
     def samples(self) -> dict[str, Any]:
         """Return every sample behind the tables."""
-        return {name: getattr(self, name) for name in ("growth", "ways", "paced", "first_words", "interrupts")}
+        parts = ("growth", "ways", "paced", "first_words", "interrupts")
+        return {name: _known(getattr(self, name)) for name in parts}
 
     def tables(self, envs: Path) -> dict[str, Rows]:
         """Return the tables by their titles."""
@@ -51,7 +52,7 @@ class Found:
             ],
             "Interrupts at random moments": [_interrupt(name, sample) for name, sample in self.interrupts.items()],
         }
-        return {title: rows for title, rows in told.items() if rows}
+        return {title: _known(rows) for title, rows in told.items() if rows}
 
     def targets(self) -> list[Target]:
         """Return what was promised, as far as it was measured."""
@@ -91,6 +92,15 @@ class Found:
             yield Target("interrupt: the server sees it, max, ms", ours["closed_ms_max"], 250)
             yield Target("interrupt: still open after 1 s", ours["still_open"], 0)
             yield Target("interrupt: the cell has failed, p99, ms", ours["replied_ms_p99"], 500)
+
+
+def _known(value: Any) -> Any:
+    """Return the same with None for what was not found: JSON has no nan."""
+    if isinstance(value, dict):
+        return {name: _known(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_known(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def middle_of(samples: Sequence[Sample]) -> Sample:
