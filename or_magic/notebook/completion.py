@@ -60,13 +60,13 @@ class Completion:
             return _result("", _Silence())
         from .offers import of_cell
 
-        return _offered(of_cell(before.lstrip(), self._known()))
+        return self._offered(of_cell(before.lstrip(), self._known()))
 
     def _of_line(self, before: str) -> dict[str, Any]:
         from .commands import COMMANDS
         from .offers import of_command
 
-        return _offered(of_command(before, COMMANDS, self._known()))
+        return self._offered(of_command(before, COMMANDS, self._known()))
 
     def _python(self, expression: str) -> dict[str, Any]:
         """Return what IPython offers where ``expression`` stands alone; a magic is no expression."""
@@ -75,6 +75,13 @@ class Completion:
             found = list(rectify_completions(text, completer.completions(text, len(text))))
         names = [SimpleCompletion(one.text, type=one.type) for one in found if not one.text.startswith("%")]
         return _result(text[found[0].start :] if found else "", names or _Silence())
+
+    def _offered(self, offers: Offers) -> dict[str, Any]:
+        # Lab's popup breaks what is said about an item at spaces and hyphens, and writes one line over the other.
+        unbroken = {" ": "\xa0", "-": "\u2011"} if hasattr(self._face.shell, "kernel") else {}
+        table = str.maketrans(unbroken)
+        found = [SimpleCompletion(text, type=about.translate(table) or None) for text, about in offers.found]
+        return _result(offers.fragment if found else "", found or _Silence())
 
     def _known(self) -> Known:
         """Return what is there already: a completion neither makes a session nor waits for anybody."""
@@ -104,11 +111,6 @@ class _Silence(Sequence[SimpleCompletion]):
 
     def __getitem__(self, index: Any) -> Any:
         raise IndexError(index)
-
-
-def _offered(offers: Offers) -> dict[str, Any]:
-    found = [SimpleCompletion(offer.text, type=offer.about or None) for offer in offers.found]
-    return _result(offers.fragment if found else "", found or _Silence())
 
 
 def _result(fragment: str, completions: Sequence[SimpleCompletion]) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def of_command(before: str, commands: Mapping[str, Command], known: Known) -> Of
     """Return what fits after ``before``, a line without the magic's name."""
     name, space, rest = before.partition(" ")
     if not space:
-        return _starting(name, (Offer(word, command.does) for word, command in commands.items()))
+        return _starting(name, (Offer(word, _brief(command.does, ";:(,")) for word, command in commands.items()))
     command = commands.get(name)
     return Offers() if command is None else _fitting(rest.lstrip(), _grammar(command), known)
 
@@ -176,7 +176,7 @@ def _names(grammar: _Grammar, *, short: bool) -> Iterator[Offer]:
 
 def _values(name: str, option: _Option, known: Known) -> Iterable[Offer]:
     if option.choices:
-        return [Offer(choice) for choice in option.choices]
+        return [Offer(choice, option.about) for choice in option.choices]
     if name == "--provider":
         return [Offer(shlex.quote(provider), "provider") for provider in known.providers]
     return _placed(option.metavar, known)
@@ -185,9 +185,9 @@ def _values(name: str, option: _Option, known: Known) -> Iterable[Offer]:
 def _placed(place: str, known: Known) -> Iterable[Offer]:
     """Return what a placeholder of the usage stands for; words in small letters stand for themselves."""
     if sources := [_SOURCES[word](known) for word in place.split("|") if word in _SOURCES]:
-        literal = [Offer(word) for word in place.split("|") if word.islower()]
+        literal = [Offer(word, "as it is") for word in place.split("|") if word.islower()]
         return [*literal, *(offer for source in sources for offer in source)]
-    return [Offer(word) for word in place.split("|") if word.islower() and word.isalpha()]
+    return [Offer(word, "as it is") for word in place.split("|") if word.islower() and word.isalpha()]
 
 
 def _models(known: Known) -> Iterable[Offer]:
@@ -229,7 +229,7 @@ _SOURCES: Mapping[str, Callable[[Known], Iterable[Offer]]] = {
 def _cell_grammar() -> _Grammar:
     options: dict[str, _Option] = {}
     for argument in arguments():
-        about = re.split(r"[;:(]", argument.help)[0].strip()[:_LONGEST_ABOUT]
+        about = _brief(argument.help, ";:(")
         for name in argument.names:
             if name.startswith("-"):
                 options[name] = _Option(argument.metavar, argument.choices, about)
@@ -248,6 +248,11 @@ def _grammar(command: Command) -> _Grammar:
     cell = _cell_grammar()
     others = tuple(word for word in positions if word != "options")
     return _Grammar((*others, *cell.positions), {**options, **cell.options}, of_call=True)
+
+
+def _brief(text: str, ends: str) -> str:
+    """Return the first phrase: a popup has room for a few words."""
+    return re.split(f"[{re.escape(ends)}]", text)[0].strip()[:_LONGEST_ABOUT]
 
 
 def _files(typed: str) -> Iterator[Offer]:

@@ -61,7 +61,8 @@ class Asker:
     def about(self, marked: str) -> dict[str, str]:
         """Return what the front end shows beside each completion."""
         told = self(marked)["metadata"]["_jupyter_types_experimental"]
-        return {item["text"]: item["type"] for item in told}
+        assert not [item for item in told if " " in item["type"] or "-" in item["type"]]  # Lab would break the line
+        return {item["text"]: item["type"].replace("\xa0", " ").replace("\u2011", "-") for item in told}
 
 
 @pytest.mark.parametrize(
@@ -159,6 +160,7 @@ def test_a_model_shows_its_price_and_abilities(at: Asker) -> None:
     assert "$0.25/$2 · 400k · vision tools reasoning" == at.about("%%or openai/gpt-5-m|")[CHEAP]
     assert "the longest answer, in tokens" == at.about("%%or --max|")["--max-tokens"]
     assert "str" == at.about("%%or -s $ru|")["$rules"]
+    assert "what works and what does not" == at.about("%or doc|")["doctor"]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +219,7 @@ def test_the_terminal_is_offered_the_same(at: Asker, kernel: Kernel) -> None:
         "from prompt_toolkit.document import Document\n"
         "def offered(text):\n"
         "    found = IPythonPTCompleter(get_ipython().Completer).get_completions(Document(text, len(text)), None)\n"
-        "    return {one.text: one.display_meta_text for one in found}"
+        "    return {one.text: one.display_meta_text.replace('\\xa0', ' ') for one in found}"
     )
     assert "ok" == done.status, done.error
     assert "{'openai/gpt-5-mini': '$0.25/$2 · 400k · vision tools reasoning'}" == kernel.value(
