@@ -129,7 +129,10 @@ def load_settings(
     found["timeouts"] = given.get("timeouts", Timeouts())
     found["aliases"] = _aliases(config, places, sources)
     keyless = keyless or _is_keyless(found["base_url"], sources.get("base_url"), places)
-    key, trouble = (None, None) if found["base_url"] == OFFLINE else _key(key, places, stored=not keyless)
+    foreign = _is_foreign(found["base_url"], sources.get("base_url"), places)
+    key, trouble = (
+        (None, None) if found["base_url"] == OFFLINE else _key(key, places, stored=not keyless, foreign=foreign)
+    )
     warnings = (*config.warnings, *([trouble] if trouble else []))
     settings = Settings(**found, key=key, sources=sources, warnings=warnings)
     check_url(settings)
@@ -174,10 +177,33 @@ def _aliases(config: Config, places: _Places, sources: dict[str, str]) -> Mappin
     return aliases
 
 
-def _key(key: Key | None, places: _Places, *, stored: bool) -> tuple[Key | None, str | None]:
-    """Return the key, and what went wrong where it was looked for."""
-    key = key or find_key(places.environ, places.dotenv)
+def _key(key: Key | None, places: _Places, *, stored: bool, foreign: bool) -> tuple[Key | None, str | None]:
+    """Return the key, and what went wrong where it was looked for.
+
+    Raises:
+        SettingsError: a file that may have come with somebody's folder sends the key of the environment elsewhere.
+    """
+    key = (
+        key or (find_key(Variables({}), places.dotenv) if foreign else None) or find_key(places.environ, places.dotenv)
+    )
+    if foreign and key is not None and key.source == "environment":
+        raise SettingsError(
+            f"{places.path} names an address that is not OpenRouter's, and the key is from the environment: it does "
+            "not go there. Nothing was sent. Set OPENROUTER_BASE_URL in the environment, too, or put that address's "
+            "own key into the same file."
+        )
     return stored_key() if key is None and stored else (key, None)
+
+
+def _is_foreign(base_url: str, source: str | None, places: _Places) -> bool:
+    """Whether a ``.env`` names another's address: whoever cloned a folder has not chosen it."""
+    if source != str(places.path):
+        return False
+    try:
+        host = urlsplit(base_url).hostname
+    except ValueError:  # it is refused in a moment
+        return True
+    return host is not None and host != "openrouter.ai" and not is_loopback(host)
 
 
 def _is_keyless(base_url: str, source: str | None, places: _Places) -> bool:

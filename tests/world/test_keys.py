@@ -414,3 +414,28 @@ def test_a_balance_of_another_shape_tells_nothing(
         engine = open_session(base_url=server.url).engine
         with pytest.raises(CallError):
             engine.balance(engine.settings.timeouts)
+
+
+@pytest.mark.parametrize(
+    ("dotenv", "told"),
+    [
+        ("OPENROUTER_BASE_URL=https://example.org/v1\n", None),
+        ("OPENROUTER_BASE_URL=https://example.org/v1\nOPENROUTER_API_KEY=of-the-file\n", ".env"),
+        ("OPENROUTER_BASE_URL=https://openrouter.ai/api/v1\n", "environment"),
+        ("OPENROUTER_BASE_URL=http://127.0.0.1:9/v1\n", "environment"),
+    ],
+)
+def test_a_cloned_folder_does_not_lead_the_key_of_the_environment_away(
+    tmp_path: Path, dotenv: str, told: str | None
+) -> None:
+    """Its .env may name any address; the key of the environment was not meant for it."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".env").write_text(dotenv, encoding="utf-8")
+    environ = {"OPENROUTER_API_KEY": "sk-or-of-the-environment", "OR_MAGIC_HOME": str(tmp_path / "home")}
+    if told is None:
+        with pytest.raises(SettingsError, match=r"does not go there\. Nothing was sent"):
+            load_settings(environ=environ, folder=tmp_path)
+        return
+    key = load_settings(environ=environ, folder=tmp_path).key
+    assert key is not None
+    assert told == key.source

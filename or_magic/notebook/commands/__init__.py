@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
-from ...errors import OptionError
+from ...errors import OptionError, SettingsError
 from ...options import help_text
 from . import asking, config, doctor, keys, log, models, spending
 from .command import Command, say
@@ -41,7 +41,11 @@ def help_page() -> str:
 
 def show_help(face: Face, _rest: str) -> None:
     """Print the options, the commands and the default model."""
-    say(f"{help_page()}\n\nThe default model is {face.session().engine.settings.model}.")
+    try:
+        told = f"The default model is {face.session().engine.settings.model}."
+    except SettingsError as error:  # help is for just that moment
+        told = str(error)
+    say(f"{help_page()}\n\n{told}")
 
 
 COMMANDS: dict[str, Command] = {
