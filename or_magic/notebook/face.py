@@ -190,7 +190,8 @@ class Face:
         self.failure = error
         link: BaseException | None = error
         while link is not None:
-            if link.__suppress_context__:
+            # The end of an iteration is where the failure of a stream is raised, and no cause of it.
+            if link.__suppress_context__ or isinstance(link.__context__, StopIteration):
                 link.__context__ = None
             link = link.__cause__ or link.__context__
 

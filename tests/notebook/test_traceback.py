@@ -166,6 +166,15 @@ def test_the_whole_traceback_is_shown_on_demand(fresh_kernel: Kernel) -> None:
     assert "parse_line" not in fresh_kernel.run("%or traceback").text
 
 
+def test_the_end_of_a_stream_is_not_told_as_the_cause(fresh_kernel: Kernel) -> None:
+    """Python ends an iteration by an exception of its own, which explains nothing."""
+    fresh_kernel.run("%load_ext or_magic\n%or use offline")
+    fresh_kernel.run("%%or offline/cut\nhello")
+    told = fresh_kernel.run("%or traceback").text
+    assert "TruncatedError" in told
+    assert "During handling" not in told
+
+
 def test_percent_tb_stays_sensible(fresh_kernel: Kernel) -> None:
     """IPython's own command shows the short form again, not an error about drawing it."""
     fresh_kernel.run("%load_ext or_magic\n%or use offline")
@@ -201,7 +210,8 @@ def test_a_kept_failure_keeps_no_connection(fresh_kernel: Kernel) -> None:
     fresh_kernel.run(
         "gc.collect()\n"
         "running = [o for o in gc.get_objects() if isinstance(o, types.GeneratorType) and o.gi_frame is not None\n"
-        "           and any(room in o.gi_code.co_filename for room in ('gateway', 'middleware', 'protocol'))]\n"
+        "           and 'or_magic' in o.gi_code.co_filename\n"
+        "           and o.gi_code.co_name in ('send', '_exchange', 'decode', 'payloads', '_read')]\n"
         "engine = orm.api.current().engine\n"
         "active = [c for c in engine.gateway._ours[1]._client._transport._pool.connections if not c.is_idle()]"
     )

@@ -119,8 +119,7 @@ def _line(row: dict[str, Any], width: int, *, simulated: bool) -> str:
         words.append(f"{row['latency_s']:.1f} s")
     if row["prompt_tokens"] is not None and row["completion_tokens"] is not None:
         words.append(f"{row['prompt_tokens']:,} → {row['completion_tokens']:,} tokens")
-    words += [_cost(row, simulated=simulated), _origin(row)]
-    return neutral.line(" · ".join(words))
+    return " · ".join([*words, _cost(row, simulated=simulated), _origin(row)])
 
 
 def _model(row: dict[str, Any]) -> str:
@@ -148,7 +147,7 @@ def _origin(row: dict[str, Any]) -> str:
     words += [row["purpose"].replace("_", " ")] if row["purpose"] != "answer" else []
     words += [f"attempt {row['attempt']}"] if row["attempt"] > 1 else []
     words += [f"tag {row['tag']}"] if row["tag"] else []
-    return ", ".join(words)
+    return neutral.line(", ".join(words))
 
 
 def _without_key(text: str) -> str:
