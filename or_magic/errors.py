@@ -28,6 +28,8 @@ from __future__ import annotations
 
 from typing import Any
 
+UNSENT = "Nothing was sent."
+
 
 class OrMagicError(Exception):
     """What happened, what was (not) sent or billed, and what to do next."""

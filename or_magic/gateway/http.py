@@ -91,7 +91,7 @@ class Gateway:
         deadlines = Deadlines(request.timeouts, streamed=request.stream)
         brake = self.brake(request.origin.call_id)
         if not brake.watch(deadlines):
-            yield Closed("interrupted", stopped(), sent=False)
+            yield failed(stopped(), sent=False)
             return
         note = self.recorder.begin(self.body(request)) if self.recorder else None
         try:
@@ -288,7 +288,7 @@ class Gateway:
         cause = error.__cause__
         if isinstance(cause, httpx2.ConnectTimeout):
             phase = deadlines.passed()
-            return failed(timed_out(phase or "connect", None if phase else self._connect_s, sent=False), sent=False)
+            return failed(timed_out(phase or "connect", None if phase else self._connect_s), sent=False)
         if isinstance(cause, httpx2.ConnectError):
             return failed(unreachable(without_password(self.base_url), str(cause)), sent=False)
         return failed(network_fault(deadlines), sent=True)

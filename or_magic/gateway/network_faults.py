@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ..errors import CallError, CallInterruptedError, CallTimeoutError, ConnectionFailedError
+from ..errors import UNSENT, CallError, CallInterruptedError, CallTimeoutError, ConnectionFailedError
 from ..events import Closed
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 def failed(fault: CallError, *, sent: bool) -> Closed:
     """Return the end of an attempt that got no answer; ``sent`` says whether it may have left this side."""
+    if not sent:
+        fault.billed = UNSENT
     if isinstance(fault, CallInterruptedError):
         return Closed("interrupted", fault, sent=sent)
     code = fault.status_code
@@ -48,27 +50,21 @@ def stopped() -> CallInterruptedError:
 
 def unsendable(error: Exception) -> ConnectionFailedError:
     """Return the exception of a request that the client could not even write down."""
-    fault = ConnectionFailedError(f"The request cannot be written: {error}.", "Correct it, or the base URL.")
-    fault.billed = "Nothing was sent."
-    return fault
+    return ConnectionFailedError(f"The request cannot be written: {error}.", "Correct it, or the base URL.")
 
 
-def timed_out(phase: str, limit_s: float | None, *, sent: bool = True) -> CallTimeoutError:
+def timed_out(phase: str, limit_s: float | None) -> CallTimeoutError:
     """Return the exception for a limit."""
     limit = f" of {limit_s:g} s" if limit_s else ""
     fault = CallTimeoutError(f"The {phase} limit{limit} has passed.", "Run it again, or raise the limit.")
     fault.phase = phase
-    if not sent:
-        fault.billed = "Nothing was sent."
     return fault
 
 
 def unreachable(base_url: str, reason: str) -> ConnectionFailedError:
     """Return the exception for a gateway that no byte reached."""
     host = urlsplit(base_url).netloc.rpartition("@")[2]
-    fault = ConnectionFailedError(
+    return ConnectionFailedError(
         f"{host} cannot be reached ({reason or 'no connection'}).",
         "Check the network, the proxy and the base URL.",
     )
-    fault.billed = "Nothing was sent."
-    return fault

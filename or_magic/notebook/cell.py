@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CallInterruptedError, OptionError
+from ..errors import UNSENT, CallInterruptedError, OptionError
 from ..options import Options, parse_line
 from ..values import Origin, Reply
 from .display import show
@@ -42,7 +42,7 @@ def ask(face: Face, prompt: str, options: Options, *, source: str) -> Reply | No
             return None
         stream = engine.stream(prompt, options, values=values, origin=origin)
     except KeyboardInterrupt:
-        raise _interrupted("Interrupted.", "Nothing was sent.") from None
+        raise _interrupted("Interrupted.", UNSENT) from None
     face.asked.append(Asked(origin.cell_id, prompt, options, source))
     try:
         reply = _watched(face, stream, options)
@@ -96,6 +96,8 @@ def _watched(face: Face, stream: Stream, options: Options) -> Reply:
             raise
         billed = error.billed if isinstance(error, CallInterruptedError) else _billed(stream.reply)
         told = "Interrupted; the connection is closed and what came is kept in _or."
+        if billed == UNSENT:
+            told = "Interrupted."
         raise _interrupted(told, billed, stream.reply) from None
     if pressed:
         raise _interrupted("Interrupted; the answer was complete by then and is in _or.", "", reply)
