@@ -1,0 +1,127 @@
+"""Terminal IPython: an answer prints pleasantly, is inert, stops at Ctrl-C, and fails in a line."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .screen import Screen
+
+pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not on this machine")
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["with rich", "without rich"])
+def screen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
+    """A terminal with the extension; a socket's path must be short, everything else is where the canary looks."""
+    with tempfile.TemporaryDirectory(prefix="or-") as short:
+        folder = Path(short)
+        for name in ("ipython", "home"):
+            (folder / name).symlink_to(tmp_path_factory.mktemp(name), target_is_directory=True)
+        screen = Screen(folder, rich=request.param)
+        try:
+            screen.run("%load_ext or_magic")
+            yield screen
+        finally:
+            screen.close()
+
+
+def test_an_answer_is_printed_once_with_its_line(screen: Screen) -> None:
+    """And no Out[n] that says nothing."""
+    told = screen.run("%%or\nWhat is the weather?")
+    assert 1 == told.count("Offline simulator.")
+    assert 2 == told.count("What is the weather?"), "once as it was typed, once as it was told back"
+    assert 1 == told.count("✓ openai/gpt")
+    assert "simulated" in told
+    assert "Out[" not in told
+    assert "display" not in told
+
+
+def test_the_value_is_there_all_the_same(screen: Screen) -> None:
+    """In _or, in _ and in Out."""
+    screen.run("%%or offline/echo -o kept\nhello")
+    assert "('hello', True, True)" in screen.run("_or.text, _or is kept, kept in Out.values()")
+    screen.run("r = %or ask hello")
+    assert "'ok'" in screen.run("r.status")
+
+
+def test_words_come_as_they_come(screen: Screen) -> None:
+    """The first one is not held back until the last one."""
+    screen.start("%%or offline/long:300\nhello")
+    screen.begun("word word")
+    assert "✓ offline/long" not in screen.text().rpartition("hello")[2]
+    assert "✓ offline/long:300" in screen.done()
+
+
+def test_ctrl_c_stops_it_and_keeps_what_came(screen: Screen) -> None:
+    """One line, then the next prompt."""
+    screen.start("%%or offline/long:100000\nhello")
+    screen.begun("word word")
+    screen.press("C-c")
+    told = screen.done(5)
+    assert "interrupted here" in told
+    assert "✗ interrupted" in told
+    assert "CallInterruptedError: Interrupted; the connection is closed" in told
+    assert "Traceback" not in told
+    assert "'interrupted'" in screen.run("_or.status")
+
+
+def test_a_failure_is_two_lines(screen: Screen) -> None:
+    """What happened, and what to do."""
+    told = screen.run("%%or offline/error-401\nhi")
+    assert "KeyRefusedError: " in told
+    assert "Traceback" not in told
+    assert "CallError" not in told
+    assert "OptionError: 'spnd' is not a command. Did you mean %or spend?" in screen.run("%or spnd")
+
+
+def test_code_goes_into_the_next_prompt(screen: Screen) -> None:
+    """As in a notebook it goes into a new cell."""
+    told = screen.run("%%or offline/echo -f code\n```python\nanswer = 6 * 7\n```")
+    assert "code in the next cell" in told
+    screen.wait("answer = 6 * 7", 5)
+    screen._cells += 1
+    screen.press("Enter")
+    screen.done()
+    assert "42" in screen.run("answer")
+
+
+def test_control_codes_of_a_model_are_shown_not_obeyed(screen: Screen) -> None:
+    """A title, a colour, a clipboard: nothing of it reaches the terminal."""
+    screen.run(r"bad = 'red \x1b[31m, title \x1b]0;OWNED\x07, clear \x1b[2J\x1b[H end'")
+    told = screen.run("%%or offline/echo\n{{ bad }}")
+    assert "clear \ufffd[2J\ufffd[H end" in " ".join(told.split())
+    assert "OWNED" not in screen._tmux("display-message", "-p", "-t", "it", "#{pane_title}")
+    assert "In [1]:" in screen.text(), "the screen was cleared"
+
+
+def test_help_fits_the_width(screen: Screen) -> None:
+    """Options and commands, core ones first."""
+    told = screen.run("%or help")
+    assert (
+        told.index("core options") < told.index("--temperature") < told.index("more options") < told.index("commands:")
+    )
+
+
+def test_tables_show_the_columns_that_count(screen: Screen) -> None:
+    """A terminal hides those in the middle."""
+    assert "..." not in screen.run("%or models sonnet").partition("sonnet")[2]
+    told = screen.run("%or spend")
+    assert "cost_usd" in told
+    assert "unknown_calls" in told
+
+
+def test_reasoning_does_not_run_into_the_answer(screen: Screen) -> None:
+    """It is told apart, and the answer begins on a line of its own."""
+    told = screen.run("%%or offline/reasoning\nhello")
+    assert any(line.lstrip("* ").startswith("Offline simulator") for line in told.splitlines())
+
+
+def test_a_dry_run_and_again(screen: Screen) -> None:
+    """The same commands as anywhere."""
+    assert "nothing was sent" in screen.run("%%or offline/plain --dry-run\nhello")
+    screen.run("%%or offline/echo\nonce more")
+    assert "once more" in screen.run("%or again")
