@@ -18,15 +18,15 @@ _TOKEN = re.compile(
     r"|(?P<tag><(?=[A-Za-z/!?]))"
     rf"|\[!\[(?P<badge>{_ALT})\](?P<source>{_LINK})\](?P<goal>{_LINK})"
     rf"|!\[(?P<alt>{_ALT})\](?:(?P<picture>{_LINK})|\(data:(?P<media>[\w/+.-]*)[;,][\w;,=+/%-]*\))"
-    r"|(?P<image>!(?=\[))"
+    r"|(?P<image>!(?=\\*\[))"  # marked takes the backslash off in the text of a link
     rf"|(?P<link>\]{_LINK})"
     r"|(?P<broken>\](?=\())"
     r"|(?P<definition>\](?=:))"
-    r"|(?P<scheme>ftp(?=://))"
     r"|(?P<dollars>\$\$?)|(?P<formula>\\\\?(?=[()\[\]])|\\(?:begin|end)(?=\{))|\\\$",
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(r"(?:://|www\.)\S*", re.IGNORECASE)
+_FTP = re.compile(r"(?<=ftp)(?=://)", re.IGNORECASE)
 _HOST = re.compile(r"\([ \t]*(?:https?:)?//(?:[^/?#]*@)?([^/?#\s)]*)", re.IGNORECASE)
 _DEFINITION = re.compile(r":[ \t]*(?P<target>[^ \t<][^ \t]*)?[ \t]*")
 _TITLE_AFTER = re.compile(rf"{_TITLE}(?P<end>[ \t]*$)?")
@@ -43,6 +43,8 @@ class Paragraph:
     def __init__(self) -> None:
         self._skewed = False  # marked may take an emphasis sign inside code for a real one
         self.torn = False  # it is not sure any more where code begins
+        self._row_torn = False  # nor in the cells of this line, should it be a row of a table
+        self._signs: set[str] = set()  # seen outside code
         self._dollars = False
         self._formula = False
 
@@ -54,6 +56,7 @@ class Paragraph:
             less: what to write for the ``<`` of a tag.
             following: returns the first line that is not blank after this one.
         """
+        self._row_torn = False
         pieces[::2] = map(_without_formula, pieces[::2])
         line = "".join(pieces)
         can_define = _can_define(line)
@@ -67,21 +70,25 @@ class Paragraph:
                 shown.append(piece if self._is_code(piece) else doubt(piece))
             else:
                 last = number + 1 == len(pieces)
+                self._signs.update(sign for sign in "~$" if sign in piece)
                 self._skewed |= bool(_LOOSE_LESS.search(f"{piece}\n" if last else piece))
                 shown.append(self._text(piece, place, less, is_dead))
             place += len(piece)
         return "".join(shown)
 
     def _is_code(self, span: str) -> bool:
-        """Return whether nothing that began before the span can end inside it."""
+        """Return whether nothing that began before the span can end inside it, here and in the spans before."""
         uneven = span.count("`") > 2
         self._skewed |= uneven or "\\" in span
-        # A formula may begin or end in the code, and take a backtick with it.
-        self.torn |= bool(_FORMULA_END.search(span))
-        # In the text of a link, marked counts the backticks of longer runs in its own way.
-        if self.torn or (uneven and "]" in span):
-            return False
-        return not re.search(r"[~$\\|*_]" if self._skewed else r"[~$\\|]", span)
+        self.torn |= bool(
+            _FORMULA_END.search(span)
+            or any(sign in span for sign in self._signs)
+            or (self._skewed and re.search(r"[*_]", span))
+            # In the text of a link, marked counts the backticks of longer runs in its own way.
+            or (uneven and "]" in span)
+        )
+        self._row_torn |= "|" in span
+        return not (self.torn or self._row_torn or re.search(r"[~$\\]", span))
 
     def _text(self, piece: str, place: int, less: str, is_dead: Callable[[int], bool]) -> str:
         def rewrite(match: re.Match[str]) -> str:
@@ -89,13 +96,16 @@ class Paragraph:
             self._follow(match, kind)
             gap = " " if self._dollars or self._formula else BREAK
             if kind == "tag":
+                self._skewed |= gap != " " and less[0] == "<"
                 return "< " if gap == " " else less
             if kind in ("goal", "picture", "media"):
                 before = match.string[max(0, match.start() - 1) : match.start()]
+                if before == "\\":
+                    return _hold(match)
                 return _picture(match, BREAK if before in ("!", "]") else "")
             if kind == "definition" and not is_dead(place + match.end()):
                 return match[0]
-            return match[0] + gap if kind in ("image", "broken", "definition", "scheme") else match[0]
+            return match[0] + gap if kind in ("image", "broken", "definition") else match[0]
 
         return _TOKEN.sub(rewrite, piece)
 
@@ -108,7 +118,7 @@ class Paragraph:
 
 def doubt(text: str) -> str:
     """Return text inert that may be code: what is put in is invisible."""
-    return _TOKEN.sub(_hold, _ADDRESS.sub(_cut, text))
+    return _TOKEN.sub(_hold, _ADDRESS.sub(_cut, _FTP.sub(BREAK, text)))
 
 
 def split(line: str) -> list[str] | None:
@@ -165,7 +175,7 @@ def _is_dangerous(line: str, place: int, following: Callable[[], str]) -> bool:
 def _picture(match: re.Match[str], before: str) -> str:
     """Return the link that stands for a picture and says where it leads."""
     if match["media"] is not None:
-        return f"{before}({match['alt'] or 'picture'} · {match['media'] or 'data'}, not shown)"
+        return f"{before}‹{match['alt'] or 'picture'} · {match['media'] or 'data'}, not shown›"
     source = match["source"] or match["picture"]
     found = _HOST.match(source)
     host = re.sub(r"[^\w.:-]", "\ufffd", found[1]) if found else ""
@@ -177,12 +187,12 @@ def _picture(match: re.Match[str], before: str) -> str:
 def _hold(match: re.Match[str]) -> str:
     if match.lastgroup in ("goal", "picture", "media"):
         return re.sub(r"!(?=\[)|\](?=\(data:)", lambda found: found[0] + BREAK, match[0], flags=re.IGNORECASE)
-    return match[0] + BREAK if match.lastgroup in ("tag", "image", "broken", "definition", "scheme") else match[0]
+    return match[0] + BREAK if match.lastgroup in ("tag", "image", "broken", "definition") else match[0]
 
 
 def _without_formula(piece: str) -> str:
     """Percent-encode in addresses what begins a formula: it would be put back there, quotes and all."""
-    return _ADDRESS.sub(lambda found: found[0].replace("$", "%24").replace("\\", "%5C"), piece)
+    return _ADDRESS.sub(lambda found: found[0].replace("$", "%24").replace("\\", "%5C"), _FTP.sub(BREAK, piece))
 
 
 def _cut(match: re.Match[str]) -> str:

@@ -11,14 +11,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import escape
 
+from . import words
 from .inline import BREAK, Paragraph, doubt, split
-from .words import untangle
 
+_UNFOLDED, _FOLDED = "\ue000", "\ue001"  # stand for our own tags
 _OPENER = re.compile(
     r"(?P<lead>[ \t]*(?:(?:>|[-*+](?=[ \t])|\d{1,9}[.)](?=[ \t]))[ \t]*)*)(?P<mark>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)$"
 )
 _ITEM = re.compile(r" *(?:[-*+]|\d{1,9}[.)]) {1,4}$")
+# Nothing that can be hidden in it, or hide something in what follows.
+_QUIET = re.compile(r"[^\s>*+\d:#`~$\\|\[\]!<-][^:`~$\\|\[\]!<]*")
 _STRAY = re.compile(f"~~~|([`~]){BREAK}\\1")  # the second is what becomes of a stray fence
 # Of a kind that begins a list wherever it stands, or so far left that it makes no difference.
 _WORDS_OF_ITEM = re.compile(r"(?: *(?:[-*+]|1[.)]) {1,4}|\d[.)] )(?=[^ ])")
@@ -32,6 +36,7 @@ _CLINGING = re.compile(r"[$\\|]|\]:|^[ \t]*:")
 _ITEMS = r"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*"
 _QUOTE = re.compile(rf"{_ITEMS}>")
 _DEEP_QUOTE = re.compile(rf"{_ITEMS}>[ \t]*(?:>|[-*+](?:[ \t]|$)|\d{{1,9}}[.)]|`{{3}}|~{{3}})")
+_FIRST_BRACKET = re.compile(r"(?:[^\[\]\\]|\\[\s\S])*\]:")
 _FORMULA = re.compile(r"(?<!\\)\$\$|\\\\[\[\]]|\\(?:begin|end)\{[a-z]*\*?\}")
 _FORMULA_QUIRK = re.compile(r"\\\\\\[\[\]()]|\\\$\$")
 
@@ -43,7 +48,27 @@ def markdown(text: str) -> str:
     is judged alone, as renderers do; a text that went through once goes through again unchanged, but for hostile ones
     that may be broken a little more. The cost is linear.
     """
-    return "\n".join(_Reading(untangle(text).split("\n")).lines())
+    return "\n".join(_Reading(words.untangle(text).split("\n")).lines())
+
+
+def quote(text: str) -> str:
+    """Return text as a quotation, inert."""
+    return markdown(_quoted(text))
+
+
+def fold(title: str, text: str, answer: str) -> str:
+    """Return text quoted and folded away under a title, and the answer below, inert as the one text that they are.
+
+    Made inert apart they are not when they are joined: a formula that the one begins may end in the code of the other.
+    """
+    text, answer = (words.untangle(part).replace(_UNFOLDED, "").replace(_FOLDED, "") for part in (text, answer))
+    whole = markdown(f"{_UNFOLDED}\n\n{_quoted(text)}\n\n{_FOLDED}\n\n{answer}")
+    opening = f"<details><summary>{escape(words.line(title))}</summary>"
+    return whole.replace(_UNFOLDED, opening, 1).replace(_FOLDED, "</details>", 1)
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {line}".rstrip(" ") for line in words.untangle(text).strip().split("\n"))
 
 
 class _Reading:
@@ -53,8 +78,8 @@ class _Reading:
         self._source = source
         self._place = 0
         self._doubtful = False  # something could not be read for certain: no code is sure from here on
+        self._label_open = False  # the last bracket opened
         self._closer = ""  # what ends the formula that nbconvert, and only it, carries over blank lines
-        self._late = False  # it began after other words of its line
         self._formulas_lost = False  # it is not sure any more which of them are open
         self._last_formula = max((n for n, line in enumerate(source) if _FORMULA.search(line)), default=-1)
         self._start_paragraph(blank=True)
@@ -62,7 +87,7 @@ class _Reading:
     def _start_paragraph(self, *, blank: bool) -> None:
         self._paragraph = Paragraph()
         self._after_blank = blank  # or after a fence: nothing that could go on
-        self._column = -1  # where the words of the last item begin
+        self._columns: list[int] = []  # where the words of the open items begin, as far as that is sure
         self._odd = False  # a run of backticks has no partner: where code begins is not sure
         self._clinging = False  # it may swallow a fence that follows without a blank line
         self._quoted = False  # a fence in a block quote
@@ -103,7 +128,9 @@ class _Reading:
         if self._would_cling(lead, body):
             yield ""
         self._formulas_lost |= bool(self._closer)
-        self._doubtful = self._formulas_lost and self._last_formula >= self._place
+        # A label that was left open would end in the code.
+        label = self._label_open and _FIRST_BRACKET.match(body)
+        self._doubtful = bool(label) or (self._formulas_lost and self._last_formula >= self._place)
         self._start_paragraph(blank=True)
         self._place = end + 1
         yield lead + mark + _language(opener["info"], body)
@@ -122,7 +149,7 @@ class _Reading:
             return False
         if self._clinging or lead.strip() or "\n:" in f"\n{body}":
             return True
-        return bool(lead and len(lead) != self._column and _RISKY.search(body))
+        return bool(lead and len(lead) not in self._columns and (len(lead) > 3 or _RISKY.search(body)))
 
     def _fence_end(self, lead: str, mark: str) -> int | None:
         """Return where the fence ends; None if not every renderer will see it end there."""
@@ -146,6 +173,9 @@ class _Reading:
     # -- lines of text
 
     def _words(self, line: str, opener: re.Match[str] | None) -> str:
+        if _QUIET.fullmatch(line) and not (self._odd or self._quoted or self._deep):
+            self._after_blank = False
+            return line
         self._follow_formulas(line)
         self._follow_quotes(line)
         pieces = split(line)
@@ -153,14 +183,22 @@ class _Reading:
         self._quoted |= bool(opener)
         self._doubtful |= not opener and bool(_STRAY.search(line) or (pieces is None and "```" in line))
         self._clinging |= bool(_CLINGING.search(line))
-        item = _WORDS_OF_ITEM.match(line)
-        self._column = item.end() if item else self._column
+        self._follow_items(line)
+        brackets = re.findall(r"[\[\]]", re.sub(r"\\.", "", line))
+        self._label_open = brackets[-1] == "[" if brackets else self._label_open
         self._after_blank = False
         if pieces is None or self._odd or self._quoted or self._doubtful:
             return _doubt(line)
         indent = line[: len(line) - len(line.lstrip(" \t"))]
         less = f"<{BREAK}" if "\t" in indent or len(indent) > 3 else "&lt;"
         return self._paragraph.rewrite(pieces, less, self._following)
+
+    def _follow_items(self, line: str) -> None:
+        item = _WORDS_OF_ITEM.match(line)
+        if item:
+            indent = len(line) - len(line.lstrip(" "))
+            outer = [column for column in self._columns if column <= indent]
+            self._columns = [*outer, item.end()] if indent <= 3 or indent in outer else []
 
     def _follow_quotes(self, line: str) -> None:
         """Doubt all that follows when a line is lazy behind what is nested in a quote: marked loses its place there."""
@@ -172,21 +210,18 @@ class _Reading:
 
     def _follow_formulas(self, line: str) -> None:
         """Keep account of formulas as nbconvert takes them: they may hold blank lines and fences."""
-        tokens = _FORMULA.findall(line)
-        nested = bool(_NESTED.match(line)) or "|" in line
-        self._nested |= nested
-        unclosed = self._closer
-        self._paragraph.torn |= bool(unclosed) or (self._formulas_lost and self._last_formula >= self._place - 1)
-        for token in tokens:
+        unclosed, late = self._closer, False
+        self._nested |= not unclosed and (bool(_NESTED.match(line)) or "|" in line)
+        for token in _FORMULA.finditer(line):
             if self._closer:
-                self._closer = "" if token == self._closer else self._closer
-            else:
-                self._closer = {r"\\[": r"\\]"}.get(token, token.replace("begin", "end", 1))
-        if tokens and self._nested:
-            self._formulas_lost |= bool(unclosed or self._closer)
-        self._formulas_lost |= bool(_FORMULA_QUIRK.search(line)) or bool(unclosed and nested and self._late)
-        if self._closer and not unclosed:
-            self._late = not _FORMULA.match(line)
+                self._closer = "" if token[0] == self._closer else self._closer
+            elif token[0] == "$$" or token[0].startswith(("\\\\[", "\\b")):
+                self._closer = token[0].replace("[", "]").replace("begin", "end", 1)
+                # The versions of mistune do not agree about what begins after other words, or in another block.
+                late = self._nested or token.start() > 0
+        self._formulas_lost |= bool((self._closer and late) or _FORMULA_QUIRK.search(line))
+        more = self._last_formula >= self._place - 1
+        self._paragraph.torn |= bool(unclosed) or (self._formulas_lost and more)
 
 
 def _is_blank(line: str) -> bool:

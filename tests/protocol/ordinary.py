@@ -84,7 +84,7 @@ CHANGED: tuple[tuple[str, str, str], ...] = (
     ("$a<b$ and $$x<y$$", "$a< b$ and $$x< y$$", "a tag to a renderer; the same formula"),
     ("![plot](https://a.example/p.png)", "[plot · a.example](https://a.example/p.png)", "no picture loads"),
     ("![](p.png)", "[picture](p.png)", "no picture loads"),
-    ("![x](data:image/png;base64,iVBO=)", "(x · image/png, not shown)", "no picture loads"),
+    ("![x](data:image/png;base64,iVBO=)", "‹x · image/png, not shown›", "no picture loads"),
     (
         "[![build](https://i.example/b.svg)](https://a.example)",
         "[build](https://a.example) ([i.example](https://i.example/b.svg))",

@@ -179,7 +179,7 @@ def test_a_picture_names_the_host_it_would_ask(url: str, host: str) -> None:
 def test_a_number_and_a_picture_do_not_make_a_new_picture() -> None:
     """What is taken away must not bring together what was apart."""
     assert "!\u200b[a · h.example](https://h.example/)" == markdown("!![a](https://h.example/)")
-    assert "[x]\u200b(a · y/z, not shown)" == markdown("[x]![a](data:y/z,w)")
+    assert "[x]\u200b‹a · y/z, not shown›" == markdown("[x]![a](data:y/z,w)")
 
 
 @pytest.mark.parametrize(
