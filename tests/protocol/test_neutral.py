@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbconvert.filters.markdown_mistune import InvalidNotebook
 
-from or_magic.neutral import cite, line, markdown, plain
+from or_magic.neutral import cite, fold, line, markdown, plain, quote
 
 from .ordinary import CHANGED, UNCHANGED
 from .payloads import SIGNS, payloads, random_texts
@@ -109,6 +109,24 @@ def test_what_is_inert_stays_inert_a_second_time(render: Render) -> None:
     """Pages and the whole may pass more than once on their way."""
     texts = [markdown(text) for text in islice(random_texts(seed=5), 2000)]
     assert [] == _living(render, texts)
+
+
+def test_what_is_quoted_and_folded_is_inert(render: Render) -> None:
+    """A quotation is made inert as the quotation that it is, and with the answer below it."""
+    texts = random_texts(seed=6)
+    pairs = [(next(texts), next(texts)) for _ in range(1500)]
+    for html in render([quote(first) for first, _ in pairs]):
+        assert [] == live(html)
+    for html in render([fold("Reasoning", first, second) for first, second in pairs]):
+        ours = ["<details>", "<summary>", "</summary>", "</details>"]
+        assert ours == live(html)
+
+
+def test_a_fold_is_one_block_of_html_around_a_quotation() -> None:
+    """The shape is fixed: the title is text, the quotation cannot leave the fold, the answer stands below."""
+    expected = "<details><summary>a &lt;b&gt;</summary>\n\n> x\n>\n> y\n\n</details>\n\n# answer"
+    assert expected == fold("a <b>", "x\r\n\r\ny\n", "# answer")
+    assert fold("t", "x", "y") == fold("t", "\ue000x\ue001", "\ue001y\ue000")
 
 
 @pytest.mark.parametrize("text", UNCHANGED)
