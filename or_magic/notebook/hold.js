@@ -1,19 +1,118 @@
-// Clearing a cell empties it for a moment: whoever reads at its end would be thrown to its beginning. While this output
-// is in the cell, and for a second after the clearing that takes it away, the cell keeps its height.
-const area = element.closest('.jp-Cell-outputArea');
-const holder = area && area.parentElement;
-if (holder) {
-  const hold = () => {
-    if (element.isConnected && area.offsetHeight >= holder.offsetHeight) holder.style.minHeight = `${area.offsetHeight}px`;
+// The end of a long answer clears its cell and draws it anew: who reads in it would be thrown to another place. While
+// this output is in the cell, and for a second after the clearing that takes it away, the cell keeps its height, and the
+// words that are read keep their place.
+const STAY_MS = 1000;
+const WORDS = 60;
+
+const begin = () => {
+  const area = element.closest('.jp-Cell-outputArea');
+  const holder = area && area.parentElement;
+  if (!holder) return;
+  let read = null; // the text node that is read, and where it stands
+
+  const boxes = () => {
+    const found = [];
+    for (let node = area; node; node = node.parentElement) {
+      if (/auto|scroll/.test(getComputedStyle(node).overflowY)) found.push(node);
+    }
+    return found;
   };
-  const growth = new ResizeObserver(hold);
-  const clearing = new MutationObserver(() => {
-    if (element.isConnected) return;
+
+  const caret = (x, y) => {
+    const at = document.caretPositionFromPoint?.(x, y);
+    if (at) return [at.offsetNode, at.offset];
+    const range = document.caretRangeFromPoint?.(x, y);
+    return range ? [range.startContainer, range.startOffset] : [null, 0];
+  };
+
+  const top = (node, offset) => {
+    const range = document.createRange();
+    range.setStart(node, Math.min(offset, node.length - 1));
+    range.setEnd(node, Math.min(offset + 1, node.length));
+    return range.getBoundingClientRect().top;
+  };
+
+  const note = () => {
+    if (!element.isConnected) return;
+    if (area.offsetHeight >= holder.offsetHeight) holder.style.minHeight = `${area.offsetHeight}px`;
+    const edges = boxes().map(box => box.getBoundingClientRect());
+    const {left, top: above, bottom: below} = area.getBoundingClientRect();
+    const first = Math.max(above, ...edges.map(edge => edge.top));
+    const last = Math.min(below, ...edges.map(edge => edge.bottom));
+    // Who sees the end of the cell reads there; anybody else in the middle.
+    const places = last === below ? [90, 60, 30, 120, 150].map(up => last - up) : [(first + last) / 2];
+    read = null;
+    for (const [x, y] of places.flatMap(y => [90, 200, 350].map(x => [x, y]))) {
+      if (y < first) continue;
+      const [node, offset] = caret(left + x, y);
+      if (node?.nodeType === Node.TEXT_NODE && node.length && area.contains(node)) {
+        read = {node, offset, top: top(node, offset)};
+        return;
+      }
+    }
+  };
+
+  // Spaces are left out: they differ between an answer in pages and an answer in one piece.
+  const words = roots => {
+    const nodes = [];
+    let text = '';
+    for (const root of roots) {
+      const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+      for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        nodes.push([text.length, node]);
+        text += node.data.replace(/\s+/g, '');
+      }
+    }
+    return {text, nodes};
+  };
+
+  const nearest = (text, wanted, at) => {
+    let best = -1;
+    for (let found = text.indexOf(wanted); found >= 0; found = text.indexOf(wanted, found + 1)) {
+      if (best < 0 || Math.abs(found - at) < Math.abs(best - at)) best = found;
+    }
+    return best;
+  };
+
+  const restore = (wanted, share, height, end) => {
+    const {text, nodes} = words([area]);
+    const at = wanted ? nearest(text, wanted, share * text.length) : -1;
+    const [start, node] = at < 0 ? [0, null] : nodes.findLast(([start, node]) => start <= at && node.data.trim());
+    if (node) {
+      let offset = 0;
+      for (let seen = 0; offset < node.length; offset += 1) {
+        if (/\s/.test(node.data[offset])) continue;
+        if (seen === at - start) break;
+        seen += 1;
+      }
+      for (const box of boxes()) {
+        const moved = top(node, offset) - height;
+        if (Math.abs(moved) > 1) box.scrollTop += moved;
+      }
+    }
+    if (performance.now() < end && !touched) requestAnimationFrame(() => restore(wanted, share, height, end));
+    else holder.style.minHeight = '';
+  };
+
+  let touched = false;
+  const growth = new ResizeObserver(note);
+  const clearing = new MutationObserver(records => {
+    if (element.isConnected) return note();
     clearing.disconnect();
     growth.disconnect();
-    setTimeout(() => { holder.style.minHeight = ''; }, 1000);
+    removeEventListener('scroll', note, true);
+    for (const kind of ['wheel', 'pointerdown', 'keydown']) {
+      addEventListener(kind, () => (touched = true), {capture: true, once: true});
+    }
+    const {text, nodes} = words(records.filter(record => record.target === area).flatMap(record => [...record.removedNodes]));
+    const seat = read && nodes.find(([, node]) => node === read.node);
+    const at = seat ? seat[0] + read.node.data.slice(0, read.offset).replace(/\s+/g, '').length : 0;
+    restore(seat ? text.slice(at, at + WORDS) : '', at / (text.length || 1), read?.top, performance.now() + STAY_MS);
   });
   growth.observe(area);
-  clearing.observe(area, {childList: true});
-  hold();
-}
+  clearing.observe(area, {childList: true, subtree: true}); // highlighting puts new nodes in the place of old ones
+  addEventListener('scroll', note, true);
+  note();
+};
+// The script runs before its output is put into the page.
+setTimeout(begin);

@@ -58,6 +58,7 @@ class Live:
         self._pages = Pages(paged=paged, markdown=markdown)
         self._name = uuid.uuid4().hex[:10]
         self._shown = 0  # outputs in the cell
+        self._held = False  # whether the script that keeps the page still is one more
         self._change = threading.Condition()
         self._texts: list[str] = []
         self._thoughts = ""
@@ -103,7 +104,7 @@ class Live:
         self.stop()
         if not self._drawing.cancelled():
             self._drawing.result()
-        if self._shown > len(outputs):
+        if self._held or self._shown > len(outputs):
             self._shell.display_pub.clear_output(wait=True)
             self._shown = 0
             if self._announcement:
@@ -170,13 +171,21 @@ class Live:
         shown = "" if self._hide_reasoning or not thoughts else f"\n\n{quoted('… ' + thoughts[-_THOUGHTS:])}"
         return {"text/markdown": f"*{neutral.markdown(line)}*{shown}"}
 
+    def _hold(self, place: int) -> None:
+        """Send the script that keeps the page still, once the end of the answer needs a clearing; see there.
+
+        More outputs than stay need one, and so does a seam: a fence or a table in two parts is higher than in one.
+        """
+        self._held = place >= _KEPT or (place > 0 and self._pages.seamed)
+        if self._held:
+            script = Path(__file__).with_name("hold.js").read_text(encoding="utf-8")
+            self._shell.display_pub.publish(data={"application/javascript": script, "text/plain": ""})
+
     def _put(self, place: int, data: Bundle, metadata: dict[str, Any] | None = None) -> int:
         """Show an output, or change it in place; return how many characters that took."""
         update = place < self._shown
-        if place == _KEPT and not update and _front_end_is_jupyter(self._shell):
-            # From now on the end of the answer needs a clearing; see there.
-            script = Path(__file__).with_name("hold.js").read_text(encoding="utf-8")
-            self._shell.display_pub.publish(data={"application/javascript": script, "text/plain": ""})
+        if not update and not self._held and _front_end_is_jupyter(self._shell):
+            self._hold(place)
         self._shown = max(self._shown, place + 1)
         transient = {"display_id": f"{self._name}.{place}"}
         self._shell.display_pub.publish(data=data, metadata=metadata or {}, transient=transient, update=update)

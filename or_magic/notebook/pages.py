@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 TAIL = 800  # characters that are drawn again at every tick
-_MOVED = 400  # fewer are not worth drawing the middle again
-_FIRST, _LATER, _MANY, _LATE = 6000, 3000, 24, 6000  # middles; wider ones late: front ends show 50 outputs
+_MOVED = 500  # fewer are not worth drawing the middle again
+_FIRST, _LATER, _MANY, _LATE = 3000, 3000, 14, 4600  # middles; wider ones late: front ends show 50 outputs
+# Notebook puts a cell that is higher than its limit into a box, and measures it while an output is being drawn again:
+# near that height nothing but the tail is.
+_NEAR = range(_FIRST, 9000)
 _WHOLE = 4 * TAIL  # a line without any place to cut is cut here all the same
 
 STREAMING = "\n\n*… still streaming*"
@@ -68,6 +71,8 @@ class Pages:
         self._held: list[str] = []
         self._tail, self._tail_open = "", Open()
         self._middle, self._middle_open = "", Open()
+        self._moved_size = 0
+        self.seamed = False  # whether a cut went through a fence or a table
         self._place = 0  # of the middle; the tail is next, unless there is no middle yet
         self._drawn = ""
 
@@ -104,12 +109,16 @@ class Pages:
             self._place += 1
             self._middle, self._middle_open = "", self._tail_open
         self._middle += self._tail[:place]
+        self._moved_size += place
+        self.seamed = self.seamed or bool(state.fence or state.table)
         self._tail, self._tail_open = self._tail[place:], state
         self.count = max(self.count, self._place + 1)
         return self._page(self._middle, self._middle_open, state)
 
     def _limit(self) -> int:
-        return _FIRST if self._place == 0 else _LATE if self._place > _MANY else _LATER
+        if self._moved_size in _NEAR:
+            return 0
+        return _FIRST if self._moved_size < _FIRST else _LATE if self._place > _MANY else _LATER
 
     def _shown(self) -> str:
         text = self._tail

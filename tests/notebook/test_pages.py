@@ -78,7 +78,7 @@ def test_a_long_answer_has_fewer_outputs_than_front_ends_show(name: str) -> None
 def test_an_ordinary_answer_needs_two_outputs() -> None:
     """So that its end is a change in place: no jump."""
     assert 1 == len(outputs(TEXTS["prose"][:700], 50)[0])
-    assert 2 == len(outputs(TEXTS["prose"][:6_000], 240)[0])
+    assert 2 == len(outputs(TEXTS["prose"][:3_500], 240)[0])
 
 
 @pytest.mark.parametrize("name", TEXTS)
