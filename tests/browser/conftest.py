@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from .gateway import Gateway
+from ..protocol.payloads import payloads
+from .gateway import Gateway, listed
 from .notebook import Notebook, write
 from .server import Kind, Server, serve
 
@@ -20,6 +21,7 @@ _NAMES = itertools.count(1)
 OpenNotebook = Callable[..., Notebook]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give all of these tests to one worker: two browsers at a time would disturb each other's clocks."""
     for item in items:
@@ -41,13 +43,19 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def gateway() -> Iterator[Gateway]:
-    """What stands where OpenRouter would."""
+    """What stands where OpenRouter would; many of the models that it lists have names that attack."""
     with Gateway() as gateway:
+        gateway.models += [
+            listed(f"nasty/{payload.text}", name=payload.text, architecture={"input_modalities": [payload.text]})
+            for payload in payloads()[::60]
+        ]
         yield gateway
 
 
 @pytest.fixture(scope="package", params=["lab", "notebook"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, gateway: Gateway) -> Iterator[Server]:
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, gateway: Gateway
+) -> Iterator[Server]:
     """JupyterLab, then Notebook 7."""
     kind: Kind = request.param
     folder = tmp_path_factory.mktemp(kind)
@@ -66,18 +74,36 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     context.close()
 
 
-@pytest.fixture
-def notebook(page: Page, server: Server) -> Iterator[OpenNotebook]:
-    """A way to open a new notebook of these cells."""
-    opened: list[Notebook] = []
+@pytest.fixture(scope="package")
+def desk(page: Page, server: Server) -> Iterator[list[Notebook]]:
+    """The notebook that lies open: its kernel serves many tests, as it serves many cells of a person."""
+    open_now: list[Notebook] = []
+    yield open_now
+    for each in open_now:
+        each.close()
 
-    def open_(*cells: str) -> Notebook:
+
+@pytest.fixture
+def notebook(page: Page, server: Server, desk: list[Notebook]) -> Iterator[OpenNotebook]:
+    """A way to get a notebook of these cells, none of which has been run; ``fresh``: with a kernel of its own."""
+
+    spent: list[Notebook] = []
+
+    def open_(*cells: str, fresh: bool = False) -> Notebook:
+        if desk and not fresh and desk[0].idle:
+            desk[0].replace(cells)
+            return desk[0]
+        while desk:
+            desk.pop().close()
         name = f"n{next(_NAMES)}.ipynb"
         write(server.root / name, list(cells))
-        opened.append(Notebook(page, server, name))
-        opened[-1].open()
-        return opened[-1]
+        opened = Notebook(page, server, name)
+        (spent if fresh else desk).append(opened)
+        opened.open()
+        return opened
 
     yield open_
-    for each in opened:
+    if desk and not desk[0].idle:
+        spent.append(desk.pop())
+    for each in spent:
         each.close()

@@ -112,6 +112,7 @@ def listed(model: str, **facts: Any) -> dict[str, Any]:
 class _Handler(BaseHTTPRequestHandler):
     gateway: Gateway
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each small answer waits 40 ms for an acknowledgement
 
     def log_message(self, *_: object) -> None:
         """Say nothing: a test's output is its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,12 @@ _CONNECTED = """name => {
   const context = window.jupyterapp?.shell?.currentWidget?.context;
   const kernel = context?.sessionContext?.session?.kernel;
   return context?.path === name && kernel?.connectionStatus === 'connected' && kernel.status === 'idle'; }"""
+_REPLACE = """cells => {
+  const model = window.jupyterapp.shell.currentWidget.content.model.sharedModel;
+  model.transact(() => {
+    model.deleteCellRange(0, model.cells.length);
+    model.insertCells(0, cells.map(source => ({cell_type: 'code', source, metadata: {}, outputs: []})));
+  }); }"""
 _PAGE_JS = (Path(__file__).parent / "watch.js").read_text(encoding="utf-8")
 
 
@@ -68,6 +75,19 @@ class Notebook:
         self.page.wait_for_function(_CONNECTED, arg=self.name)
         self.page.wait_for_selector(_IDLE)
         self.page.evaluate(_PAGE_JS)
+
+    @property
+    def idle(self) -> bool:
+        """Whether the notebook is still shown and no cell of it runs."""
+        return bool(self.page.evaluate(_CONNECTED, self.name))
+
+    def replace(self, cells: Sequence[str]) -> None:
+        """Put these cells in the place of all others; the kernel goes on."""
+        self.page.evaluate(_REPLACE, list(cells))
+        self.page.wait_for_function(
+            "([selector, count]) => document.querySelectorAll(selector).length === count", arg=[CELL, len(cells)]
+        )
+        self.settle()
 
     def close(self) -> None:
         """Close the tab, without asking what is to become of the changes, and end the kernel."""

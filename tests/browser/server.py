@@ -90,13 +90,12 @@ def _prepare(folder: Path) -> None:
 
 
 def _command(kind: Kind, port: int, root: Path) -> list[str]:
-    command = [
+    return [
         sys.executable, "-m", _MODULES[kind], "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",
         "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.password=",
         "--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={root}",
         f"--{_APPS[kind]}.expose_app_in_browser=True",
     ]  # fmt: skip
-    return command
 
 
 def _environment(folder: Path, more: Mapping[str, str]) -> dict[str, str]:

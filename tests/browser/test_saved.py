@@ -35,10 +35,14 @@ def test_two_magics_in_one_cell_leave_two_answers(notebook: OpenNotebook, gatewa
     """Both were paid for; neither may wipe the other away."""
     gateway.says("one", "The first answer.", pace_s=0.02)
     gateway.says("two", "The second answer.", pace_s=0.02)
-    opened = notebook("print('before')\nfor word in ('one', 'two'):\n    get_ipython().run_cell_magic('or', '', word)\nprint('after')")
+    opened = notebook(
+        "print('before')\nfor word in ('one', 'two'):\n    get_ipython().run_cell_magic('or', '', word)\nprint('after')"
+    )
     opened.run(0)
     (cell,) = opened.save()
-    shown = ["".join(output["data"]["text/markdown"]) for output in cell.outputs if "text/markdown" in output.get("data", {})]
+    shown = [
+        "".join(output["data"]["text/markdown"]) for output in cell.outputs if "text/markdown" in output.get("data", {})
+    ]
     assert ["The first answer.", "The second answer."] == shown
     assert cell.kinds[0] == cell.kinds[-1] == "stdout"
 
@@ -50,13 +54,13 @@ def test_a_reopened_notebook_shows_what_was_seen(
     text = answer("prose", 2_000)
     gateway.says("again", text, pace_s=0.001)
     gateway.says("bad", refusal=(503, {"error": {"code": 503, "message": "No instances available"}}))
-    opened = notebook("%%or\nagain", "%%or\nbad")
+    opened = notebook("%%or\nagain", "%%or\nbad", fresh=True)
     opened.run(0)
     opened.run(1)
     before = [opened.text(0), opened.text(1)]
     assert marks(text)[-1] in before[0]
     opened.save()
-    opened.close()
+    server.end_kernels()
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     second = Notebook(context.new_page(), server, opened.name)
     second.open()

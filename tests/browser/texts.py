@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-_WORDS = "the model writes about rivers and towns with bridges that were built long before anybody counted them".split()
+_SENTENCE = "the model writes about rivers and towns with bridges that were built long before anybody counted them"
+_WORDS = _SENTENCE.split()
 
 
 def mark(number: int) -> str:
