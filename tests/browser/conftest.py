@@ -45,6 +45,7 @@ def browser() -> Iterator[Browser]:
 def gateway() -> Iterator[Gateway]:
     """What stands where OpenRouter would; many of the models that it lists have names that attack."""
     with Gateway() as gateway:
+        gateway.models += [listed("vendor/alpha"), listed("vendor/beta", pricing={"prompt": "0", "completion": "0"})]
         gateway.models += [
             listed(f"nasty/{payload.text}", name=payload.text, architecture={"input_modalities": [payload.text]})
             for payload in payloads()[::60]

@@ -83,7 +83,7 @@
   globalThis.orMagicInert = {
     look,
     count: () => elements().length,
-    fired: () => fired.filter(([kind, id]) => kind !== 'command' || !/^(notebook:(run-cell|enter|move)|docmanager:|apputils:(update|load|save)|statusbar|notebook:(select|change)|documentsearch)/.test(id)),
+    fired: () => fired.filter(([kind, id]) => kind !== 'command' || !/^(notebook:(run-cell|enter|move)|docmanager:|apputils:(update|load|save)|statusbar|notebook:(select|change)|completer:|documentsearch)/.test(id)),
     all: () => fired,
   };
 })();
