@@ -42,6 +42,7 @@ class Paragraph:
 
     def __init__(self) -> None:
         self._skewed = False  # marked may take an emphasis sign inside code for a real one
+        self._uneven = False  # backticks other than one before and one after
         self.torn = False  # it is not sure any more where code begins
         self._row_torn = False  # nor in the cells of this line, should it be a row of a table
         self._signs: set[str] = set()  # seen outside code
@@ -78,14 +79,14 @@ class Paragraph:
 
     def _is_code(self, span: str) -> bool:
         """Return whether nothing that began before the span can end inside it, here and in the spans before."""
-        uneven = span.count("`") > 2
-        self._skewed |= uneven or "\\" in span
+        self._uneven |= span.count("`") > 2
+        self._skewed |= self._uneven or "\\" in span
         self.torn |= bool(
             _FORMULA_END.search(span)
             or any(sign in span for sign in self._signs)
             or (self._skewed and re.search(r"[*_]", span))
             # In the text of a link, marked counts the backticks of longer runs in its own way.
-            or (uneven and "]" in span)
+            or (self._uneven and "]" in span)
         )
         self._row_torn |= "|" in span
         return not (self.torn or self._row_torn or re.search(r"[~$\\]", span))

@@ -145,9 +145,12 @@ class _Reading:
 
     def _would_cling(self, lead: str, body: str) -> bool:
         """Return whether the paragraph before might take the fence for a part of itself."""
+        # To mistune, a line that begins with a colon makes terms of all lines above it.
+        if "\n:" in f"\n{body}" and self._place and not _is_blank(self._source[self._place - 1]):
+            return True
         if self._after_blank:
             return False
-        if self._clinging or lead.strip() or "\n:" in f"\n{body}":
+        if self._clinging or lead.strip():
             return True
         return bool(lead and len(lead) not in self._columns and (len(lead) > 3 or _RISKY.search(body)))
 
