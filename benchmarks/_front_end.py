@@ -8,6 +8,7 @@ import math
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -183,9 +184,9 @@ class FrontEnd:
 @contextlib.contextmanager
 def kernel(python: Path, env: Mapping[str, str]) -> Iterator[FrontEnd]:
     """Run a kernel of this interpreter while the body runs."""
-    name = f"k{abs(hash(python)):x}"
-    specs = Path(env["HOME"]) / "kernels"
-    (specs / name).mkdir(parents=True, exist_ok=True)
+    name = "measured"
+    specs = Path(tempfile.mkdtemp(dir=env["HOME"]))  # one each: several kernels may start at once
+    (specs / name).mkdir()
     argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     (specs / name / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": name, "language": "python"}))
     manager = KernelManager(kernel_name=name, kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(specs)]))
