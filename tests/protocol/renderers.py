@@ -78,10 +78,10 @@ def live(html: str) -> list[str]:
     watch = _Watch()
     try:
         watch.feed(html)
+        watch.handle_data(watch.rawdata)  # a tag without its end; what follows may bring one
+        watch.close()
     except AssertionError as error:  # how html.parser refuses a declaration
         watch.found.append(str(error))
-    watch.handle_data(watch.rawdata)  # a tag without its end; what follows may bring one
-    watch.close()
     return watch.found
 
 
