@@ -2,7 +2,9 @@
 // this output is in the cell, and for a second after the clearing that takes it away, the cell keeps its height, and the
 // words that are read keep their place.
 const STAY_MS = 1000;
-const WORDS = 60;
+const LIMIT_MS = 10000; // for a page that is slow to draw
+// How much of the text before and after the place is looked for: as much as is found again, for lines may repeat.
+const WINDOWS = [[200, 200], [200, 0], [0, 200], [60, 0], [0, 60]];
 
 const begin = () => {
   const area = element.closest('.jp-Cell-outputArea');
@@ -39,8 +41,8 @@ const begin = () => {
     const {left, top: above, bottom: below} = area.getBoundingClientRect();
     const first = Math.max(above, ...edges.map(edge => edge.top));
     const last = Math.min(below, ...edges.map(edge => edge.bottom));
-    // Who sees the end of the cell reads there; anybody else in the middle.
-    const places = last === below ? [90, 60, 30, 120, 150].map(up => last - up) : [(first + last) / 2];
+    // Who sees the end of the cell, or nearly, reads there; anybody else in the middle.
+    const places = below - last < 200 ? [90, 60, 30, 120, 150].map(up => last - up) : [(first + last) / 2];
     read = null;
     for (const [x, y] of places.flatMap(y => [90, 200, 350].map(x => [x, y]))) {
       if (y < first) continue;
@@ -74,9 +76,17 @@ const begin = () => {
     return best;
   };
 
-  const restore = (wanted, share, height, end) => {
+  const found = (text, windows, share) => {
+    for (const [wanted, lead] of windows) {
+      const at = nearest(text, wanted, share * text.length - lead);
+      if (at >= 0) return at + lead;
+    }
+    return -1;
+  };
+
+  const restore = (windows, share, height, end, redrawn) => {
     const {text, nodes} = words([area]);
-    const at = wanted ? nearest(text, wanted, share * text.length) : -1;
+    const at = found(text, windows, share);
     const [start, node] = at < 0 ? [0, null] : nodes.findLast(([start, node]) => start <= at && node.data.trim());
     if (node) {
       let offset = 0;
@@ -90,8 +100,13 @@ const begin = () => {
         if (Math.abs(moved) > 1) box.scrollTop += moved;
       }
     }
-    if (performance.now() < end && !touched) requestAnimationFrame(() => restore(wanted, share, height, end));
-    else holder.style.minHeight = '';
+    // Formulas and colours come some time after the words.
+    if (node && !redrawn) end = Math.min(end, performance.now() + STAY_MS);
+    if (performance.now() < end && !touched) {
+      requestAnimationFrame(() => restore(windows, share, height, end, redrawn || Boolean(node)));
+    } else {
+      holder.style.minHeight = '';
+    }
   };
 
   let touched = false;
@@ -107,7 +122,8 @@ const begin = () => {
     const {text, nodes} = words(records.filter(record => record.target === area).flatMap(record => [...record.removedNodes]));
     const seat = read && nodes.find(([, node]) => node === read.node);
     const at = seat ? seat[0] + read.node.data.slice(0, read.offset).replace(/\s+/g, '').length : 0;
-    restore(seat ? text.slice(at, at + WORDS) : '', at / (text.length || 1), read?.top, performance.now() + STAY_MS);
+    const windows = (seat ? WINDOWS : []).map(([before, after]) => [text.slice(Math.max(0, at - before), at + after), Math.min(at, before)]);
+    restore(windows.filter(([wanted]) => wanted), at / (text.length || 1), read?.top, performance.now() + LIMIT_MS, false);
   });
   growth.observe(area);
   clearing.observe(area, {childList: true, subtree: true}); // highlighting puts new nodes in the place of old ones

@@ -16,6 +16,8 @@ _FIRST, _LATER, _MANY, _LATE = 3000, 3000, 14, 4600  # middles; wider ones late:
 # Notebook puts a cell that is higher than its limit into a box, and measures it while an output is being drawn again:
 # near that height nothing but the tail is.
 _NEAR = range(_FIRST, 9000)
+# A fence in two parts is higher than in one. On a page that is high enough to scroll that is made up for in the end.
+_UNSCROLLED = 3 * TAIL
 _WHOLE = 4 * TAIL  # a line without any place to cut is cut here all the same
 
 STREAMING = "\n\n*… still streaming*"
@@ -102,6 +104,9 @@ class Pages:
         if found is None or (found[0] < _MOVED and len(self._tail) < 2 * TAIL):
             return ""
         place, state = found
+        seam = bool(state.fence or state.table)
+        if seam and self._moved_size + len(self._tail) < _UNSCROLLED:
+            return ""
         if not self._middle:
             self._middle_open = self._tail_open
         elif self._paged and len(self._middle) > self._limit():
@@ -110,7 +115,7 @@ class Pages:
             self._middle, self._middle_open = "", self._tail_open
         self._middle += self._tail[:place]
         self._moved_size += place
-        self.seamed = self.seamed or bool(state.fence or state.table)
+        self.seamed = self.seamed or seam
         self._tail, self._tail_open = self._tail[place:], state
         self.count = max(self.count, self._place + 1)
         return self._page(self._middle, self._middle_open, state)
