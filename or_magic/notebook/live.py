@@ -18,7 +18,7 @@ from .. import neutral
 from ..content import Reasoning, Text
 from ..events import Event, Notice, Piece
 from .pages import Pages
-from .words import Bundle, quoted
+from .words import Bundle
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -168,8 +168,9 @@ class Live:
         line = f"{notice or doing} · {past_s} s" if past_s else f"{notice or doing} …"
         if not self._markdown or notice:
             return {"text/plain": line}
-        shown = "" if self._hide_reasoning or not thoughts else f"\n\n{quoted('… ' + thoughts[-_THOUGHTS:])}"
-        return {"text/markdown": f"*{neutral.markdown(line)}*{shown}"}
+        if self._hide_reasoning or not thoughts:
+            return {"text/markdown": neutral.markdown(f"*{line}*")}
+        return {"text/markdown": f"*{doing} · {past_s} s*\n\n{neutral.quote('… ' + thoughts[-_THOUGHTS:])}"}
 
     def _hold(self, place: int) -> None:
         """Send the script that keeps the page still, once the end of the answer needs a clearing; see there.

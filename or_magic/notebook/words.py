@@ -28,24 +28,17 @@ _CODE = re.compile(r"^( {0,3})(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^ {0,3}\2[`~]*[ \t]*
 
 def answer(reply: Reply, *, hide_reasoning: bool = False) -> str:
     """Return the answer as inert Markdown: reasoning folded above, how it ended and its sources below."""
-    blocks = [folded(reply)] if reply.reasoning and not hide_reasoning else []
     after = [*ending(reply), *sources(reply)]
-    if reply.text:
-        text = neutral.markdown(reply.text)
-        blocks.append(closed(text).rstrip() if after else text)
-    return "\n\n".join([*blocks, *after])
-
-
-def folded(reply: Reply) -> str:
-    """Return the reasoning, folded: quoted, so that nothing it leaves open can swallow the answer."""
-    tokens = reply.usage.reasoning_tokens if reply.usage else None
-    title = f"Reasoning · {tokens:,} tokens" if tokens else "Reasoning"
-    return f"<details><summary>{title}</summary>\n\n{quoted(reply.reasoning)}\n\n</details>"
-
-
-def quoted(text: str) -> str:
-    """Return text as an inert Markdown quotation."""
-    return "\n".join([f"> {line}".rstrip() for line in neutral.markdown(text.strip()).splitlines()])
+    text = reply.text
+    if reply.reasoning and not hide_reasoning:
+        tokens = reply.usage.reasoning_tokens if reply.usage else None
+        title = f"Reasoning · {tokens:,} tokens" if tokens else "Reasoning"
+        shown = neutral.fold(title, reply.reasoning, text)
+    else:
+        shown = neutral.markdown(text)
+    if not after:
+        return shown
+    return "\n\n".join([*([closed(shown).rstrip()] if shown else []), *after])
 
 
 def ending(reply: Reply) -> Iterator[str]:
