@@ -62,6 +62,19 @@ def test_an_answer_is_seen_growing_and_never_shrinks(shape: str, notebook: OpenN
     assert [] == shrunk(seen)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_long_answer_goes_into_its_box_once(shape: str, notebook: OpenNotebook, gateway: Gateway) -> None:
+    """Notebook 7 puts what is higher than 1,820 px into a box that scrolls; in and out again would shake the page."""
+    text = answer(shape, 9_000 if shape != "paragraph" else 14_000)
+    gateway.says(shape, text, piece=20, pace_s=0.005)
+    opened = notebook(f"%%or\n{shape}")
+    opened.page.evaluate("orMagicWatch.watch(0, null, false)")
+    opened.run(0)
+    boxed = [frame["boxed"] for frame in opened.page.evaluate("orMagicWatch.stop()")]
+    changes = [now for before, now in itertools.pairwise(boxed) if before != now]
+    assert ([True] if opened.server.kind == "notebook" else []) == changes
+
+
 def shrunk(seen: list[dict[str, Any]]) -> list[tuple[int, int]]:
     """Return heights before and after, wherever the outputs became lower by more than two lines.
 

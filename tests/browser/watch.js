@@ -37,6 +37,7 @@
       t: performance.now(),
       height: area?.offsetHeight ?? 0,
       text: area?.innerText ?? '',
+      boxed: area?.closest('.jp-mod-outputsScrolled') !== null,
       outputs: area?.querySelectorAll(':scope > .jp-OutputArea-child').length ?? 0,
       place: word ? place(number, word) : null,
     };
