@@ -126,7 +126,10 @@ def taken(asker: Asker, shape: str, chunks: int, pace_ms: float = 0.0, quicker: 
 def _rates(run: Run, quicker: int) -> Sample:
     """Return how often the screen changed while text flowed: per second, and the longest pause between two changes."""
     at = [message.at * quicker for message in run.drawings if "waiting for" not in message.shown]
-    drawn = [later for earlier, later in itertools.pairwise([-math.inf, *at]) if later - earlier > _ONE_DRAWING_S]
+    drawn: list[float] = []
+    for each in at:
+        if not drawn or each - drawn[-1] > _ONE_DRAWING_S:
+            drawn.append(each)
     if len(drawn) < 3:
         return {"updates_per_s": math.nan, "longest_pause_s": math.nan}
     pauses = [later - earlier for earlier, later in itertools.pairwise(drawn)]
