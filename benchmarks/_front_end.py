@@ -21,9 +21,6 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 
-# A kernel drops what a slow reader has not taken yet; this holds for who connects after it.
-_KEEP_ALL = "import zmq; get_ipython().kernel.iopub_thread.socket.setsockopt(zmq.SNDHWM, 0)"
-_TRIES = 100
 _DELIMITER = b"<IDS|MSG>"
 _DISPLAYS = ("display_data", "update_display_data", "stream", "execute_result")
 
@@ -197,17 +194,13 @@ def kernel(python: Path, env: Mapping[str, str]) -> Iterator[FrontEnd]:
     client: BlockingKernelClient = manager.blocking_client()
     client.start_channels()
     iopub: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
+    # Nothing is dropped here; of a flood the kernel's own socket may drop some, which then count for less.
     iopub.setsockopt(zmq.RCVHWM, 0)
     iopub.setsockopt(zmq.SUBSCRIBE, b"")
+    iopub.connect(f"tcp://{manager.ip}:{manager.iopub_port}")
     try:
         client.wait_for_ready(timeout=60)
         client.iopub_channel.stop()  # a second reader would make the kernel send everything twice
-        client.execute(_KEEP_ALL, silent=True, reply=True, timeout=10)
-        iopub.connect(f"tcp://{manager.ip}:{manager.iopub_port}")
-        for _ in range(_TRIES):  # a subscription takes a moment to reach the kernel; any message shows that it has
-            client.kernel_info(reply=True, timeout=10)
-            if iopub.poll(100):
-                break
         yield FrontEnd(client, iopub)
     finally:
         iopub.close(linger=0)
