@@ -22,6 +22,7 @@
 
   const href = link => {
     const told = link.getAttribute('href');
+    if (!URL.canParse(told, location.href)) return null; // it leads nowhere
     const {protocol} = new URL(told, location.href);
     // The front end makes a link of every address in plain text, and shows it whole: that is its way, not the model's.
     if (link.closest('.jp-RenderedText') && link.textContent === told && protocol !== 'javascript:') return null;
