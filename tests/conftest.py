@@ -15,6 +15,7 @@ from .canary import findings, make_canary
 
 IN_CI = os.environ.get("OR_MAGIC_CI") == "1"
 ROOT = Path(__file__).resolve().parent.parent
+SCREENS = ("tests/browser/", "tests/terminal/")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,6 +27,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         chosen = [item for item in items if item.get_closest_marker("long") is None]
         config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
         items[:] = chosen
+
+
+@pytest.hookimpl(optionalhook=True)  # there are runs without xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each file to one worker, and all that look at a screen to the same: they would disturb each other's clocks.
+
+    The marks of ``--dist=loadgroup`` do nothing with pytest 9.2 and xdist 3.8.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "screens" if nodeid.startswith(SCREENS) else nodeid.partition("::")[0]
+
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

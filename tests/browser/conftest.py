@@ -21,14 +21,6 @@ _NAMES = itertools.count(1)
 OpenNotebook = Callable[..., Notebook]
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give all of these tests to one worker: two browsers at a time would disturb each other's clocks."""
-    for item in items:
-        if item.path.is_relative_to(os.path.dirname(__file__)):
-            item.add_marker(pytest.mark.xdist_group("screens"))
-
-
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Chromium, as the system has it."""
