@@ -10,11 +10,13 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import OptionError, SettingsError
 from .secrets import WHERE_KEYS_GO, looks_like_key
+from .setting_kinds import PLAIN, TABLES
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -25,7 +27,7 @@ except ImportError:  # Windows: two kernels that write in the same millisecond m
     fcntl = None  # type: ignore[assignment]
 
 FILE_NAME = "config.toml"
-NAMES = ("model", "base_url", "app_url", "app_name")
+NAMES = tuple(PLAIN)
 ALIASES = "aliases"
 _KEY_NAMES = frozenset({"key", "api_key", "apikey", "token", "secret", "openrouter_api_key", "openrouter_key"})
 _ALIAS = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
@@ -33,10 +35,10 @@ _ALIAS = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the file says; ``warnings`` name what it says in vain."""
+    """What the file says, each setting as its kind; ``warnings`` name what it says in vain."""
 
     path: Path
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -106,7 +108,7 @@ def _text(path: Path) -> tuple[str, str | None]:
 
 def _parsed(text: str) -> dict[str, Any] | str:
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text, parse_float=Decimal)  # money is no float
     except tomllib.TOMLDecodeError as error:
         told = "it is not TOML" if looks_like_key(str(error)) else str(error)
         return f"{told}. Mend or remove it."
@@ -118,19 +120,20 @@ def _config(path: Path, told: Mapping[str, Any], text: str) -> tuple[Config, str
     """Return what is told, and what is wrong with it."""
     if secret := next((name for name in _names(told) if _is_key_name(name)), None):
         return Config(path), f"{_line(text, secret)}a key does not go into this file. {WHERE_KEYS_GO}"
-    settings: dict[str, str] = {}
-    for name in [name for name in told if name in NAMES]:
+    settings: dict[str, Any] = {}
+    for name in [name for name in told if name in (*NAMES, *TABLES)]:
         if trouble := _about_value(name, told[name]):
             return Config(path), f"{_line(text, name)}{trouble}"
-        if told[name].strip():
-            settings[name] = told[name].strip()
+        value = {**PLAIN, **TABLES}[name](told[name])
+        if value not in ("", ()):
+            settings[name] = value
     aliases = told.get(ALIASES, {})
     if not isinstance(aliases, Mapping):
         return Config(path), f'{_line(text, ALIASES)}aliases are a table: [aliases], below it fast = "vendor/model".'
     for name, model in aliases.items():
         if trouble := _about_alias(name, model):
             return Config(path), f"{_line(text, name)}{trouble}"
-    unknown = [name for name in told if name not in (*NAMES, ALIASES)]
+    unknown = [name for name in told if name not in (*NAMES, *TABLES, ALIASES)]
     warnings = tuple(f"{path}: {_line(text, name)}{name!r} is not a setting.{_hint(name)}" for name in unknown)
     return Config(path, settings, dict(aliases), warnings), None
 
@@ -148,17 +151,27 @@ def _is_key_name(name: str) -> bool:
 
 
 def _about_value(name: str, value: Any) -> str | None:
-    if not isinstance(value, str):
-        return f'{name} is no text: write {name} = "…".'
-    if looks_like_key(value):
+    if any(looks_like_key(text) for text in _texts(value)):
         return f"The value of {name} looks like a key. {WHERE_KEYS_GO}"
-    if not value.isprintable():
-        return f"The value of {name} has characters that cannot be seen."
-    if name == "model" and len(value.split()) > 1:
-        return f"{name} is one model id, as vendor/name."
-    if name == "base_url" and "@" in value.partition("://")[2].partition("/")[0]:
+    try:
+        {**PLAIN, **TABLES}[name](value)
+    except ValueError as error:
+        return f"{name}: {error}."
+    if name in ("base_url", "ledger") and "@" in str(value).partition("://")[2].partition("/")[0]:
         return "An address with a user and a password does not go into a plain file."
     return None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield str(name)
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+    else:
+        yield str(value)
 
 
 def _about_alias(name: str, model: Any) -> str | None:
@@ -176,8 +189,9 @@ def _hint(name: str) -> str:
         return " The file lies in the home folder, so OR_MAGIC_HOME says where that is."
     if name.lower() == "alias":
         return f" Did you mean [{ALIASES}]?"
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), [*NAMES, ALIASES], 1)
-    return f" Did you mean {near[0]!r}?" if near else f" Known are {', '.join(NAMES)} and the table [{ALIASES}]."
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), [*NAMES, *TABLES, ALIASES], 1)
+    tables = ", ".join([f"[{name}]" for name in (ALIASES, *TABLES)])
+    return f" Did you mean {near[0]!r}?" if near else f" Known are {', '.join(NAMES)} and the tables {tables}."
 
 
 def _line(text: str, name: str) -> str:

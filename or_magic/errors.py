@@ -9,6 +9,7 @@
     ├── TemplateError               a {{ expression }} failed; nothing was sent
     ├── MediaError                  an attachment cannot be read; nothing was sent
     ├── LedgerError                 the books cannot be read or written; answers are not affected
+    ├── OverBudget                  a budget does not cover what the call may cost; nothing was sent
     └── CallError                   a call did not give a complete answer; the partial one is in ``.reply``
         ├── RefusedError            4xx: nothing ran, nothing was billed
         │   ├── KeyRefusedError     401
@@ -26,6 +27,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 UNSENT = "Nothing was sent."
@@ -68,6 +70,39 @@ class MediaError(OrMagicError):
 
 class LedgerError(OrMagicError):
     """The ledger cannot be read or written; the message names the file and what to do."""
+
+
+class OverBudget(OrMagicError):  # noqa: N818 - the name people were promised
+    """A budget does not cover what a call may cost; nothing was sent.
+
+    Attributes:
+        scope: call, session, day, week, total or tag.
+        limit_usd, spent_usd, held_usd: the budget, what counts against it, and what is held for calls under way.
+        asked_usd: what the call may cost at most; None where nobody knows.
+    """
+
+    def __init__(
+        self,
+        happened: str,
+        advice: str = "",
+        *,
+        scope: str = "",
+        limit_usd: Decimal = Decimal(0),
+        spent_usd: Decimal = Decimal(0),
+        held_usd: Decimal = Decimal(0),
+        asked_usd: Decimal | None = None,
+    ) -> None:
+        super().__init__(happened, advice)
+        self.happened, self.advice = happened, advice
+        self.scope = scope
+        self.limit_usd, self.spent_usd, self.held_usd, self.asked_usd = limit_usd, spent_usd, held_usd, asked_usd
+
+    def __str__(self) -> str:
+        return " ".join([words for words in (self.happened, UNSENT, self.advice) if words])
+
+    def _render_traceback_(self) -> list[str]:
+        told = f"{type(self).__name__}: {self.happened} {UNSENT}"
+        return [_inert(words) for words in (told, self.advice) if words]
 
 
 class CallError(OrMagicError):

@@ -44,7 +44,10 @@ class Metered:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The end of an attempt, and of the call where ``final``; ``sent`` is False where no byte left this side."""
+    """The end of an attempt, and of the call where ``final``; ``sent`` is False where no byte left this side.
+
+    ``gateway`` is who was asked, by the name that the books use.
+    """
 
     status: Status
     error: CallError | None = None
@@ -54,6 +57,7 @@ class Closed:
     generation_id: str | None = None
     final: bool = True
     sent: bool = True
+    gateway: str | None = None
 
 
 Event = Opened | Piece | Notice | Metered | Closed

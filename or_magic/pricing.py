@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any
 
@@ -22,6 +22,7 @@ _UNBOUNDED = (
 _ROUTED = (":nitro", ":online", ":exacto", ":floor")
 # Some providers put a prompt of their own before ours: 670 tokens were seen in a recorded answer.
 _HIDDEN_TOKENS = 1000
+_MOST_TOKENS = 10**9
 _MOST_USD = Decimal(10) ** 6  # a dearer answer is a broken price
 _TOKENS_PER_MESSAGE = 8  # role marks and separators of every template we know are fewer
 
@@ -124,3 +125,25 @@ def _price(value: object) -> Decimal | None:
     except InvalidOperation:
         return None
     return price if price.is_finite() and price >= 0 else None
+
+
+def affordable_tokens(prices: Prices, request: Request, left_usd: Decimal) -> int | None:
+    """Return how long the answer may be at most if so much is left: 0 where not even the prompt is covered.
+
+    None where no bound can be given.
+    """
+    one, two = (
+        bound_usd(prices, replace(request, params={**request.params, "max_tokens": tokens}), None) for tokens in (1, 2)
+    )
+    if one is None or two is None:
+        return None
+    with localcontext(EXACT):
+        each = two - one
+        rest = left_usd - (one - each)
+        return max(0, int(rest // each)) if each else _MOST_TOKENS
+
+
+def max_price(prices: Prices) -> dict[str, float]:
+    """Return the ``provider.max_price`` of a request: USD per million tokens, none dearer than listed (WIRE.md §2)."""
+    usd = prices.dearest()
+    return {name: float(usd[name] * 10**6) for name in ("prompt", "completion") if name in usd}

@@ -11,9 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .addresses import is_loopback, without_password
+from .budget import Budgets
 from .config_file import ALIASES, Config, read_config
 from .errors import OptionError, SettingsError
-from .secrets import KEY_NAME, WHERE_KEYS_GO, Key, Variables, find_key, stored_key
+from .secrets import KEY_NAME, WHERE_KEYS_GO, Key, Secret, Variables, find_key, stored_key
+from .setting_kinds import BUDGETS, PLAIN, TABLES, TEXTS, LocalServer, Pace
 from .values import Timeouts
 
 OPENROUTER = "https://openrouter.ai/api/v1"
@@ -28,9 +30,21 @@ NAMES: dict[str, tuple[str, ...]] = {
     "app_url": ("OPENROUTER_APP_URL", "OPENROUTER_HTTP_REFERER", "OPENROUTER_SITE_URL"),
     "app_name": ("OPENROUTER_APP_NAME", "OPENROUTER_X_TITLE", "OPENROUTER_SITE_NAME"),
     "home": ("OR_MAGIC_HOME",),
+    "fallback_models": ("OPENROUTER_FALLBACK_MODELS",),
+    "session_budget": ("OPENROUTER_SESSION_BUDGET",),
+    "daily_budget": ("OPENROUTER_DAILY_BUDGET",),
+    "weekly_budget": ("OPENROUTER_WEEKLY_BUDGET",),
+    "ledger": ("OR_MAGIC_LEDGER",),
 }
+# These have no variable: they are said in code or in the config file.
+_UNNAMED = ("total_budget", "fallback_sticky", *TABLES)
 # A .env that also holds the key belongs to an OpenRouter project, so these bare names mean ours.
-_BARE = {"model": "DEFAULT_MODEL"}
+_BARE = {
+    "model": "DEFAULT_MODEL",
+    "fallback_models": "FALLBACK_MODEL",
+    "daily_budget": "DAILY_BUDGET",
+    "weekly_budget": "WEEKLY_BUDGET",
+}
 _BARE_ALIASES = {"fast": "FAST_MODEL", "reasoning": "REASONING_MODEL"}
 
 
@@ -56,6 +70,12 @@ class Settings:
     key: Key | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     aliases: Mapping[str, str] = field(default_factory=dict)
+    budgets: Budgets = field(default_factory=Budgets)
+    fallback_models: tuple[str, ...] = ()
+    fallback_sticky: bool = False
+    local: Mapping[str, LocalServer] = field(default_factory=dict)
+    rate_limits: Mapping[str, Pace] = field(default_factory=dict)
+    ledger: Secret | None = None  # an address may hold a password
     sources: Mapping[str, str] = field(default_factory=dict)
     dotenv: Path | None = None
     config: Path | None = None
@@ -119,15 +139,17 @@ def load_settings(
     config = read_config(home)
     sources = {"home": source} if source else {}
     found: dict[str, Any] = {"home": home, "config": config.path, "dotenv": path}
-    for name in [name for name in NAMES if name != "home"]:
+    for name in [name for name in (*NAMES, *_UNNAMED) if name != "home"]:
         value, source = places.first(name, config)
-        if value is not None:
-            found[name], sources[name] = value, source
+        if source:
+            found[name], sources[name] = _meant(name, value, source), source
     if given.get("offline"):
         found["base_url"], sources["base_url"] = OFFLINE, giver
     found["base_url"] = str(found.get("base_url", OPENROUTER)).rstrip("/")
     found["timeouts"] = given.get("timeouts", Timeouts())
     found["aliases"] = _aliases(config, places, sources)
+    found["budgets"] = _budgets(found, sources)
+    found["ledger"] = Secret(found["ledger"]) if found.get("ledger") else None
     keyless = keyless or _is_keyless(found["base_url"], sources.get("base_url"), places)
     foreign = _is_foreign(found["base_url"], sources.get("base_url"), places)
     key, trouble = (
@@ -154,7 +176,7 @@ class _Places:
         if name in self.given:
             return self.given[name], self.giver
         for source, values in (("environment", self.environ), (str(self.path), self.dotenv)):
-            for spelling in NAMES[name]:
+            for spelling in NAMES.get(name, ()):
                 if values.get(spelling):
                     return values[spelling], source
         if bare := self.bare(_BARE.get(name)):
@@ -166,6 +188,33 @@ class _Places:
     def bare(self, name: str | None) -> str | None:
         """Return a value of ``.env`` under a bare name, if that file is an OpenRouter project's."""
         return self.dotenv.get(name) if name and KEY_NAME in self.dotenv else None
+
+
+def _meant(name: str, value: Any, source: str) -> Any:
+    """Return a setting as its kind; texts are taken as they are.
+
+    Raises:
+        SettingsError: it cannot be one; the message names the place, and no value that may be secret.
+    """
+    if name in TEXTS:
+        return value
+    try:
+        return {**PLAIN, **TABLES}[name](value)
+    except ValueError as error:
+        place = "" if source == "given" else f" (from {source})"
+        raise SettingsError(f"{name}{place} cannot be used: {error}. Nothing was sent.") from None
+
+
+def _budgets(found: dict[str, Any], sources: dict[str, str]) -> Budgets:
+    """Take the budgets out of ``found``; those that nobody set in code are meant for real money."""
+    simulated = found["base_url"] == OFFLINE
+    meant: dict[str, Any] = {}
+    for name, scope in (*BUDGETS.items(), ("tag_budgets", "tags")):
+        value = found.pop(name, None)
+        if value is not None and not (simulated and sources[name] not in ("given", "%config")):
+            meant[scope] = value
+    tags = {tag: usd for tag, usd in meant.pop("tags", {}).items() if usd is not None}
+    return Budgets(**meant, tags=tags)
 
 
 def _aliases(config: Config, places: _Places, sources: dict[str, str]) -> Mapping[str, str]:
@@ -243,7 +292,7 @@ def _parse_dotenv(path: Path) -> Variables:
 
 
 def _check_names(given: Mapping[str, Any]) -> None:
-    known = [*NAMES, "offline", "timeouts"]
+    known = [*NAMES, *_UNNAMED, "offline", "timeouts"]
     for name in given:
         if name in {"api_key", "key"}:
             raise OptionError(

@@ -64,7 +64,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to one model. ``params`` are further fields of the request's JSON, as they are sent."""
+    """One question to one model. ``params`` are further fields of the request's JSON, as they are sent.
+
+    ``budget_usd`` is the most that all attempts together may cost; ``waived`` sends it past every budget, once.
+    ``elsewhere`` are local servers to be asked where the gateway cannot be reached.
+    """
 
     model: str
     messages: tuple[Message, ...]
@@ -72,6 +76,9 @@ class Request:
     stream: bool = True
     origin: Origin = Origin()
     timeouts: Timeouts = Timeouts()
+    budget_usd: Decimal | None = None
+    waived: bool = False
+    elsewhere: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +172,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One attempt in the ledger (DESIGN §2). ``row_id`` is unique; ``bound_usd`` is what it may cost at most."""
+    """One attempt in the ledger (DESIGN §2). ``row_id`` is unique; ``bound_usd`` is what it may cost at most.
+
+    ``held_usd`` is what it takes of every budget until its cost is known; ``waived`` names the budgets that it was sent
+    past; ``prompt_estimate`` is how many tokens our own count gave its prompt.
+    """
 
     row_id: str
     started_at: datetime
@@ -203,6 +214,9 @@ class Row:
     bound_usd: Decimal | None = None
     host: str = ""
     pid: int = 0
+    held_usd: Decimal | None = None
+    waived: str | None = None
+    prompt_estimate: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ PACKAGE = Path(or_magic.__file__).resolve().parent
 # Import only what stands before you. A name covers the module or the package of that name, with all inside it.
 FLOORS = (
     "neutral", "content", "values", "errors", "events",                                                   # 1 values
-    "addresses", "protocol", "pricing", "options", "template",                                   # 2 protocol
-    "secrets", "config_file", "settings", "media", "data", "gateway", "offline", "ledger", "middleware",  # 3 world
+    "addresses", "protocol", "pricing", "budget", "options", "template",                         # 2 protocol
+    "secrets", "setting_kinds", "config_file", "settings", "media", "data", "gateway", "offline", "ledger", "middleware",  # 3 world
     "engine", "features", "api",                                                               # 4 engine, features
     "notebook",                                                                                # 5 notebook
 )  # fmt: skip
@@ -37,7 +37,19 @@ ONLY_IN = {
     "ipywidgets": ("notebook/",),
     "matplotlib": ("features/",),
 }
-PURE = ("addresses", "content", "values", "errors", "events", "protocol", "pricing", "options", "template", "neutral")
+PURE = (
+    "addresses",
+    "content",
+    "values",
+    "errors",
+    "events",
+    "protocol",
+    "pricing",
+    "budget",
+    "options",
+    "template",
+    "neutral",
+)
 IMPURE = {"os", "io", "socket", "sqlite3", "subprocess", "threading", "time", "pathlib", "urllib", "random", "asyncio"}
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from ..budget import Standing
 from ..content import Part, Text
 from ..errors import OptionError
 from ..media import part_of
@@ -17,19 +18,23 @@ from ..template import expand
 from ..values import Message, Origin, Request
 
 Prompt = str | list[Any]
+LOCAL = "local:"
+NO_FALLBACK = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
     """A call that was not made: its JSON body, about how many tokens its text takes, what it may cost at most.
 
-    ``bound_usd`` is None where no bound can be given: an unknown price, or pictures, files and sound.
+    ``bound_usd`` is None where no bound can be given: an unknown price, or pictures, files and sound. ``standings`` are
+    the budgets that it would have to keep.
     """
 
     request: Request
     body: Mapping[str, Any]
     prompt_tokens: int
     bound_usd: Decimal | None
+    standings: tuple[Standing, ...] = ()
 
 
 def compose(
@@ -52,14 +57,48 @@ def compose(
     if not any(not isinstance(part, Text) or part.text.strip() for part in parts):
         raise OptionError("The prompt is empty. Nothing was sent.")
     messages.append(Message("user", parts))
+    model = _known(settings.resolve(options.model), settings)
+    chain = [_known(settings.resolve(name), settings) for name in _fallbacks(options, settings)]
+    others = [name for name in dict.fromkeys(chain) if name != model]
     return Request(
-        model=settings.resolve(options.model),
+        model=model,
         messages=tuple(messages),
-        params=_params(options),
+        params=_params(options, [name for name in others if not is_local(name)] if not is_local(model) else []),
         stream=not options.no_stream,
         origin=origin,
         timeouts=settings.timeouts,
+        budget_usd=options.budget,
+        waived=options.yes,
+        elsewhere=tuple([name for name in others if is_local(name)]),
     )
+
+
+def is_local(model: str) -> bool:
+    """Whether a model's name is that of a local server."""
+    return model.startswith(LOCAL)
+
+
+def local_name(model: str) -> tuple[str, str | None]:
+    """Return the server and the model of ``local:NAME`` or ``local:NAME/MODEL``."""
+    name, _, chosen = model.removeprefix(LOCAL).partition("/")
+    return name, chosen or None
+
+
+def _known(model: str, settings: Settings) -> str:
+    if is_local(model) and local_name(model)[0] not in settings.local:
+        name, known = local_name(model)[0], ", ".join([f"{LOCAL}{each}" for each in settings.local])
+        told = f"Known are {known}." if known else "There are none yet."
+        raise OptionError(
+            f"{model!r} names no local server. {told} Nothing was sent. They go into the config file: below [local] "
+            f'write {name or "ollama"} = "http://127.0.0.1:11434/v1".'
+        )
+    return model
+
+
+def _fallbacks(options: Options, settings: Settings) -> tuple[str, ...]:
+    if options.fallback == (NO_FALLBACK,) or "models" in options.params:
+        return ()
+    return options.fallback or settings.fallback_models
 
 
 def _parts(prompt: Prompt, values: Mapping[str, Any] | None) -> tuple[Part, ...]:
@@ -143,8 +182,10 @@ def _with(named: Mapping[str, Any], params: Mapping[str, Any], at: str = "") -> 
     return both
 
 
-def _params(options: Options) -> Mapping[str, Any]:
+def _params(options: Options, models: list[str]) -> Mapping[str, Any]:
     params = _with(_named(options), options.params)
+    if models:
+        params["models"] = models
     told = [options.model, options.tag, *params]
     try:
         json.dumps([told, params], allow_nan=False, ensure_ascii=False).encode()

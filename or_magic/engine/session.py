@@ -16,27 +16,30 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ..budget import Standing
 from ..errors import LedgerError, NoKeyError
+from ..events import Send
 from ..gateway.catalog import Catalog
 from ..gateway.http import Attribution, Gateway
 from ..ledger import Ledger
 from ..ledger.reconcile import Reconciler
 from ..ledger.sqlite import SqliteStore
 from ..middleware.account import Desk, account
+from ..middleware.fallback import fallback
 from ..options import Options
-from ..pricing import bound_usd, estimate_tokens
+from ..pricing import estimate_tokens
 from ..protocol.accumulate import Accumulation
 from ..secrets import WHERE_KEYS_GO, Key
 from ..settings import Settings, SettingsWarning, check_url
-from ..values import Origin, Reply, Request, Row, Timeouts
-from .compose import Preview, Prompt, compose
+from ..values import Origin, Reply, Row, Timeouts
+from .compose import Preview, Prompt, compose, is_local
 from .explain import explain
+from .gateways import Gateways
+from .purse import Purse
 from .stream import Stream, with_figures
 
 if TYPE_CHECKING:
     import openai
-
-    from ..offline import Server
 
 _ASKED_FOR = timedelta(days=1)  # older costs are asked for only when somebody wants it
 _CLOSING_S = 5.0
@@ -61,22 +64,22 @@ class Engine:
         home = settings.home / "offline" if self.simulated else settings.home
         self.ledger = ledger or Ledger(SqliteStore(home / "ledger.sqlite"))
         self._theirs = client is not None
-        self._server: Server | None = None
         # Reentrant: the collector may close a forgotten stream, and book it, wherever this thread happens to be.
         self._lock = threading.RLock()
         self._rows: OrderedDict[str, Row] = OrderedDict()
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         self._chores: threading.Thread | None = None
-        self.gateway = self._gateway(client, pace_s)
+        self.gateways = Gateways(settings, client, pace_s)
+        self.gateway = self.gateways.main
         self.catalog = Catalog(
             home / f"models-{_file_name(self.gateway.name)}.json", lambda: self.gateway.get("/models")
         )
         self.reconciler = Reconciler(self.ledger, self._ask_generation, self.gateway.name)
-        desk = Desk(self.session, self.gateway.name, self._bound_usd, self._settled)
+        self._purse = Purse(lambda: self.settings.budgets, self.session, self.catalog, self.gateway.name)
         # Streams that nobody reads to their end are closed and booked while threads still run.
         self._at_exit = _closer(weakref.ref(self))
         atexit.register(self._at_exit)
-        self._send = account(self.gateway.send, self.ledger, desk)
+        self._send = fallback(self._stack(self.gateway, self.gateway.send), self._local)
 
     @property
     def lacks_key(self) -> bool:
@@ -164,7 +167,10 @@ class Engine:
             OptionError, TemplateError, MediaError: it cannot be composed.
         """
         request = compose(prompt, options, self.settings, Origin(), values=values)
-        return Preview(request, self.gateway.body(request), estimate_tokens(request), self._bound_usd(request))
+        standings = self.ledger.standings(self._purse.limits(request, datetime.now(UTC)))
+        left = min([standing.left_usd for standing in standings], default=None)
+        fitted, bound_usd = self._purse.fit(request, None if request.waived else left)
+        return Preview(fitted, self.gateway.body(fitted), estimate_tokens(request), bound_usd, tuple(standings))
 
     def ask(
         self, prompt: Prompt, options: Options, *, values: Mapping[str, Any] | None = None, origin: Origin | None = None
@@ -206,39 +212,42 @@ class Engine:
         atexit.unregister(self._at_exit)
         self.reconciler.stop()
         self.close_streams()
-        self.gateway.close()
+        self.gateways.close()
         self.reconciler.wait(_CLOSING_S)
         if self._chores is not None:
             self._chores.join(_CLOSING_S)
         self.ledger.close()
-        if self._server is not None:
-            self._server.close()
+        self.gateways.close_server()
 
-    def _gateway(self, client: openai.OpenAI | None, pace_s: float) -> Gateway:
-        settings = self.settings
-        base_url = settings.base_url
-        if settings.offline:
-            from ..offline import serve
+    def standings(self) -> list[Standing]:
+        """Return how every budget of this session stands.
 
-            self._server = serve(pace_s=pace_s)
-            base_url = self._server.url
-        elif client is not None:
-            base_url = str(client.base_url).rstrip("/")
-        name = replace(settings, base_url=base_url).gateway if client is not None else settings.gateway
-        return Gateway(
-            name,
-            base_url,
-            settings.key.secret if settings.key else None,
-            attribution=Attribution(settings.app_url, settings.app_name),
-            client=client,
-            connect_s=settings.timeouts.connect_s,
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        return self.ledger.standings(self._purse.all_limits(datetime.now(UTC)))
+
+    def _stack(self, gateway: Gateway, send: Send, *, free: bool = False) -> Send:
+        """Return ``send`` with the middleware of one gateway around it."""
+        purse = self._purse
+        desk = Desk(
+            self.session,
+            gateway.name,
+            fit=(lambda request, _: (request, Decimal(0))) if free else purse.fit,
+            settled=self._settled,
+            limits=(lambda _request, _now: ()) if free else purse.limits,
+            alert=purse.alert,
+            estimate=estimate_tokens,
+            stopped=self._look_for_orphans,
+            free=free,
         )
+        return account(send, self.ledger, desk)
 
-    def _bound_usd(self, request: Request) -> Decimal | None:
-        model = self.catalog.models().find(request.model)
-        if model is None or set(model.output_modalities) - {"text"}:
-            return None  # pictures and sound have prices of their own
-        return bound_usd(model.prices, request, model.max_completion_tokens)
+    def _local(self, model: str) -> Send | None:
+        if not is_local(model):
+            return None
+        gateway, send = self.gateways.local(model, self.settings)
+        return self._stack(gateway, send, free=True)
 
     def _settled(self, row: Row) -> None:
         with self._lock:
@@ -265,14 +274,18 @@ class Engine:
 
     def _do_chores(self) -> None:
         """Settle what earlier sessions left open, and have today's prices: once, beside the first call."""
+        self._look_for_orphans()
+        if self.gateway.name == "openrouter":
+            self.catalog.refresh()
+
+    def _look_for_orphans(self) -> None:
+        """Close what kernels that are gone have left open, and ask for costs that a budget is held for."""
         try:
             recent = self.ledger.pending(self.gateway.name, since=datetime.now(UTC) - _ASKED_FOR)
             for row in {row.row_id: row for row in [*self.reconciler.orphans(), *recent]}.values():
                 self.reconciler.soon(row)
         except LedgerError:
             return  # the call that is about to be booked says what is wrong with the ledger
-        if self.gateway.name == "openrouter":
-            self.catalog.refresh()
 
 
 def _closer(engine: weakref.ref[Engine]) -> Callable[[], None]:

@@ -65,6 +65,7 @@ class Gateway:
         attribution: Attribution | None = None,
         client: openai.OpenAI | None = None,
         connect_s: float = Timeouts().connect_s,
+        brakes: weakref.WeakValueDictionary[str, Brake] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.name = name
@@ -80,7 +81,7 @@ class Gateway:
         self._now = now
         self._lock = threading.Lock()
         self._ours: tuple[int, openai.OpenAI] | None = None
-        self._brakes: weakref.WeakValueDictionary[str, Brake] = weakref.WeakValueDictionary()
+        self.brakes = weakref.WeakValueDictionary() if brakes is None else brakes  # one call may ask several gateways
         self._queries: set[Deadlines] = set()
         self.recorder: Recorder | None = None  # only while somebody wants to see what is said
 
@@ -113,8 +114,8 @@ class Gateway:
         from .deadlines import Brake
 
         with self._lock:
-            brake = self._brakes.get(call_id) or Brake()
-            self._brakes[call_id] = brake
+            brake = self.brakes.get(call_id) or Brake()
+            self.brakes[call_id] = brake
             return brake
 
     def get(self, path: str, params: Mapping[str, str] | None = None, timeouts: Timeouts = _QUERY) -> Any:

@@ -9,14 +9,16 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from ..budget import Limit, Standing, Terms, admit
 from ..errors import LedgerError
 from ..values import Row
 from .record import from_json, microseconds, to_json
 from .spool import Entry, Spool
 from .sqlite import SqliteStore
 
+_T = TypeVar("_T")
 _PAUSE_S = 5.0  # before a ledger that failed is tried again
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -53,9 +55,20 @@ class Ledger:
         """The file of the ledger."""
         return self._store.path
 
-    def open(self, row: Row) -> None:
-        """Write the row of a request that is about to be sent; its ``bound_usd`` is the reservation."""
-        self._write(lambda: self._store.insert(row), lambda: {"op": "open", "row": to_json(row)})
+    def open(self, row: Row, terms: Terms | None = None) -> Row:
+        """Write the row of a request that is about to be sent, and return it with what it reserves of every budget.
+
+        Raises:
+            OverBudget: the terms do not allow it; nothing was written.
+            LedgerError: whether they allow it cannot be looked up; nothing was written. Without limits, or where they
+                are waived, the row waits in the spool instead.
+        """
+        if terms is not None and terms.limits and not terms.waived:
+            return self._admit(row, terms)
+        if terms is not None:
+            row, terms = admit(row, terms, ()), terms if terms.limits else None
+        kept = self._write(lambda: self._store.insert(row, terms), lambda: {"op": "open", "row": to_json(row)})
+        return kept or row
 
     def note_generation(self, row: Row, generation_id: str) -> None:
         """Keep the generation id as soon as it is known: with it the cost can be asked for, even after a crash."""
@@ -64,13 +77,23 @@ class Ledger:
             lambda: {"op": "note", "row_id": row.row_id, "generation_id": generation_id},
         )
 
-    def settle(self, row: Row) -> None:
-        """Write the outcome of an attempt."""
-        self._write(lambda: self._store.settle([row]), lambda: {"op": "settle", "row": to_json(row)})
+    def settle(self, row: Row, limits: Sequence[Limit] = ()) -> list[Standing]:
+        """Write the outcome of an attempt; return how ``limits`` stand now, nothing where that cannot be read."""
+        told = self._write(lambda: self._store.settle([row], limits), lambda: {"op": "settle", "row": to_json(row)})
+        return told or []
 
     def discard(self, row: Row) -> None:
         """Remove the row of a request that never left this side."""
         self._write(lambda: self._store.discard(row.row_id), lambda: {"op": "discard", "row_id": row.row_id})
+
+    def standings(self, limits: Sequence[Limit]) -> list[Standing]:
+        """Return how ``limits`` stand now.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        self._drain()
+        return self._store.standings(limits) if limits else []
 
     def pending(self, gateway: str, since: datetime = _EVER) -> list[Row]:
         """Return settled rows of ``gateway`` whose cost is not known and can be asked for.
@@ -123,13 +146,24 @@ class Ledger:
                 self._drain()
         self._store.close()
 
-    def _write(self, action: Callable[[], None], entry: Callable[[], Entry]) -> None:
-        if self._clock() < self._try_again_at:  # one call waits for a ledger that is stuck, not every one
-            self._spool.append(entry())
-            return
+    def _admit(self, row: Row, terms: Terms) -> Row:
+        """Open a row under limits: what cannot be looked up cannot be kept, so a broken ledger stops the call."""
         try:
             self._drain()
-            action()
+            return self._store.insert(row, terms)
+        except LedgerError as error:
+            raise LedgerError(
+                f"{error} So the budget cannot be checked. Nothing was sent. To go on, run it with -y to send it this "
+                "once, or take the budget off: %or budget off."
+            ) from error
+
+    def _write(self, action: Callable[[], _T], entry: Callable[[], Entry]) -> _T | None:
+        if self._clock() < self._try_again_at:  # one call waits for a ledger that is stuck, not every one
+            self._spool.append(entry())
+            return None
+        try:
+            self._drain()
+            return action()
         except LedgerError as error:
             place = self._spool.append(entry())
             self._looked = False
@@ -138,6 +172,7 @@ class Ledger:
                 first, self._warned = not self._warned, True
             if first:
                 self._warn(f"{error} Until then the entries wait in {place}.")
+            return None
 
     def _drain(self) -> None:
         if self._looked:

@@ -9,6 +9,34 @@ import sqlite3
 
 from ..errors import LedgerError
 
+# What a row adds to the sums: what it cost, or what it holds until that is known.
+_SPENT = "coalesce({0}.cost_pico, 0)"
+_HELD = "CASE WHEN {0}.cost_pico IS NULL THEN coalesce({0}.held_pico, {0}.bound_pico, 0) ELSE 0 END"
+_KEYS = """
+    SELECT 'total' AS scope, '' AS key UNION ALL SELECT 'session', {0}.session
+    UNION ALL SELECT 'quarter', printf('%012d', {0}.started_at / 900000000)
+    UNION ALL SELECT 'tag', {0}.tag WHERE {0}.tag IS NOT NULL
+"""
+
+
+def _backfill(scope: str, key: str) -> str:
+    return (
+        f"INSERT INTO sums (scope, key, spent_pico, held_pico) "
+        f"SELECT {scope}, {key}, sum({_SPENT.format('calls')}), sum({_HELD.format('calls')}) FROM calls GROUP BY {key}"
+    )
+
+
+def _summing(event: str, row: str, spent: str, held: str) -> str:
+    return f"""
+        CREATE TRIGGER calls_{event.lower()} AFTER {event} ON calls BEGIN
+            INSERT INTO sums (scope, key, spent_pico, held_pico)
+            SELECT scope, key, {spent}, {held} FROM ({_KEYS.format(row)}) WHERE 1
+            ON CONFLICT (scope, key) DO UPDATE SET
+                spent_pico = spent_pico + excluded.spent_pico, held_pico = held_pico + excluded.held_pico;
+        END
+    """
+
+
 STEPS: tuple[tuple[str, ...], ...] = (
     (
         """
@@ -35,6 +63,31 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX calls_session ON calls (session)",
         "CREATE INDEX calls_started_at ON calls (started_at)",
         "CREATE INDEX calls_pending ON calls (cost_source) WHERE cost_source IN ('unknown', 'estimated')",
+    ),
+    (
+        "ALTER TABLE calls ADD COLUMN held_pico INTEGER",
+        "ALTER TABLE calls ADD COLUMN waived TEXT",
+        "ALTER TABLE calls ADD COLUMN prompt_estimate INTEGER",
+        "CREATE INDEX calls_call_id ON calls (call_id)",
+        # Kept by the database itself, so that a budget is looked up and never added up, however long the history.
+        """
+        CREATE TABLE sums (
+            scope TEXT NOT NULL, key TEXT NOT NULL, spent_pico INTEGER NOT NULL, held_pico INTEGER NOT NULL,
+            PRIMARY KEY (scope, key)
+        ) WITHOUT ROWID
+        """,
+        _backfill("'total'", "''"),
+        _backfill("'session'", "session"),
+        _backfill("'quarter'", "printf('%012d', started_at / 900000000)"),
+        _backfill("'tag'", "tag") + " HAVING tag IS NOT NULL",
+        _summing("INSERT", "NEW", _SPENT.format("NEW"), _HELD.format("NEW")),
+        _summing("DELETE", "OLD", f"-{_SPENT.format('OLD')}", f"-({_HELD.format('OLD')})"),
+        _summing(
+            "UPDATE",
+            "NEW",
+            f"{_SPENT.format('NEW')} - {_SPENT.format('OLD')}",
+            f"({_HELD.format('NEW')}) - ({_HELD.format('OLD')})",
+        ),
     ),
 )
 

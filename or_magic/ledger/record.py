@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from ..budget import Limit
 from ..values import Row, from_pico, to_pico
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_MONEY = ("cost_usd", "upstream_usd", "saved_usd", "bound_usd")
+_MONEY = ("cost_usd", "upstream_usd", "saved_usd", "bound_usd", "held_usd")
+_QUARTER_US = 15 * 60 * 10**6
 FIELDS = tuple(f.name for f in fields(Row))
 
 _values = operator.attrgetter(*FIELDS)
@@ -22,10 +24,35 @@ _PICO = tuple(FIELDS.index(name) for name in _MONEY if name != "cost_usd")
 # Columns of the table, in the order of ``to_record``.
 COLUMNS = (*("cost_text" if n == "cost_usd" else n.replace("_usd", "_pico") for n in FIELDS), "cost_pico")
 
+_OF_CALL = (
+    "SELECT sum(coalesce(cost_pico, 0)), "
+    "sum(CASE WHEN cost_pico IS NULL THEN coalesce(held_pico, bound_pico, 0) ELSE 0 END) FROM calls WHERE call_id = ?"
+)
+_FIRST = frozenset(COLUMNS) - {"held_pico", "waived", "prompt_estimate"}
+
 
 def microseconds(moment: datetime) -> int:
     """Return whole microseconds since 1970."""
     return (moment - _EPOCH) // _MICROSECOND
+
+
+def quarter(moment: datetime) -> str:
+    """Return the quarter of an hour that holds ``moment``, as the key under which sums are kept.
+
+    Days of every time zone begin at one.
+    """
+    return f"{microseconds(moment) // _QUARTER_US:012d}"
+
+
+def sums_of(limit: Limit) -> tuple[str, tuple[str, ...]]:
+    """Return the statement that tells what is spent and what is held under a limit, in pico-dollars."""
+    if limit.scope == "call":
+        return _OF_CALL, (limit.key,)
+    if limit.since is not None:
+        return "SELECT sum(spent_pico), sum(held_pico) FROM sums WHERE scope = 'quarter' AND key >= ?", (
+            quarter(limit.since),
+        )
+    return "SELECT spent_pico, held_pico FROM sums WHERE scope = ? AND key = ?", (limit.scope, limit.key)
 
 
 def to_record(row: Row) -> tuple[Any, ...]:
@@ -56,5 +83,5 @@ def to_json(row: Row) -> dict[str, Any]:
 
 
 def from_json(told: dict[str, Any]) -> Row:
-    """Return the row of a line of the spool."""
-    return from_record(tuple(told[name] for name in COLUMNS))
+    """Return the row of a line of the spool; an older or_magic may have written it, and knew fewer columns."""
+    return from_record(tuple(told[name] if name in _FIRST else told.get(name) for name in COLUMNS))

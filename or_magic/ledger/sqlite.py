@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..budget import Limit, Standing, Terms, admit
 from ..errors import LedgerError
-from ..values import Row
+from ..values import Row, from_pico
 from .files import make_private_file, make_private_folder, on_network
 from .forks import gate
 from .migrations import check_version, migrate
-from .record import COLUMNS, from_record, to_record
+from .record import COLUMNS, from_record, sums_of, to_record
 
 _T = TypeVar("_T")
 _PATIENCE_S = 60.0
@@ -55,15 +56,28 @@ class SqliteStore:
         self._durable: bool | None = None  # what the writer is set to
         self._connects = 0
 
-    def insert(self, row: Row) -> None:
-        """Add an open row; on disk when this returns."""
-        with self._write() as connection:
-            connection.execute(_INSERT, to_record(row))
+    def insert(self, row: Row, terms: Terms | None = None) -> Row:
+        """Add an open row and return it with what it reserves; on disk when this returns.
 
-    def settle(self, rows: Sequence[Row]) -> None:
-        """Write rows whose outcome is known now; on disk when this returns."""
+        Raises:
+            OverBudget: the terms do not allow it; nothing was written.
+        """
+        with self._write() as connection:
+            if terms is not None:
+                row = admit(row, terms, _standings(connection, terms.limits))
+            connection.execute(_INSERT, to_record(row))
+        return row
+
+    def settle(self, rows: Sequence[Row], limits: Sequence[Limit] = ()) -> list[Standing]:
+        """Write rows whose outcome is known now; on disk when this returns. Return how ``limits`` stand then."""
         with self._write() as connection:
             connection.executemany(_UPSERT, map(to_record, rows))
+            return _standings(connection, limits)
+
+    def standings(self, limits: Sequence[Limit]) -> list[Standing]:
+        """Return how ``limits`` stand."""
+        with self._read() as connection, gate.inside():
+            return _standings(connection, limits)
 
     def note_generation(self, row_id: str, generation_id: str) -> None:
         """Keep the id by which the gateway can be asked; it survives a crash, and with luck a power cut."""
@@ -190,6 +204,15 @@ class SqliteStore:
             with gate.outside():
                 self._sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads the tries
             pause_s = min(pause_s * 1.5, 0.01)
+
+
+def _standings(connection: sqlite3.Connection, limits: Sequence[Limit]) -> list[Standing]:
+    standings = []
+    for limit in limits:
+        statement, values = sums_of(limit)
+        spent, held = connection.execute(statement, values).fetchone() or (0, 0)
+        standings.append(Standing(limit, from_pico(spent or 0), from_pico(held or 0)))
+    return standings
 
 
 def _set_journal(connection: sqlite3.Connection, mode: str) -> None:

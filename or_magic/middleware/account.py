@@ -7,28 +7,33 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Protocol
 
-from ..errors import CallError, ProtocolError
-from ..events import Closed, Event, Metered, Opened, Piece, Send
+from ..budget import Limit, Standing, Terms
+from ..errors import CallError, OrMagicError, ProtocolError
+from ..events import Closed, Event, Metered, Notice, Opened, Piece, Send
 from ..values import CostSource, Request, Row, Usage
 
 
 class Books(Protocol):
     """What the account needs of a ledger."""
 
-    def open(self, row: Row) -> None:
-        """Write the row of a request that is about to be sent."""
+    def open(self, row: Row, terms: Terms) -> Row:
+        """Write the row of a request that is about to be sent, and return it with what it reserves.
+
+        Raises:
+            OverBudget, LedgerError: the terms do not allow it, or that cannot be looked up; nothing was written.
+        """
 
     def note_generation(self, row: Row, generation_id: str) -> None:
         """Keep the id by which the cost can be asked for."""
 
-    def settle(self, row: Row) -> None:
-        """Write the outcome."""
+    def settle(self, row: Row, limits: Sequence[Limit]) -> Sequence[Standing]:
+        """Write the outcome; return how the limits stand then, as far as that can be told."""
 
     def discard(self, row: Row) -> None:
         """Forget a request that never left."""
@@ -43,12 +48,21 @@ def _user() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Who keeps the books: the session and gateway a row names, and what money can be said beforehand."""
+    """Who keeps the books: the session and gateway a row names, and what money can be said beforehand.
+
+    ``fit`` returns the request as it may be sent if so much is left (None: no budget), and what it may cost at most.
+    ``free`` is a gateway that never bills. ``stopped`` is told of calls that a budget has stopped.
+    """
 
     session: str
     gateway: str
-    bound_usd: Callable[[Request], Decimal | None]
+    fit: Callable[[Request, Decimal | None], tuple[Request, Decimal | None]]
     settled: Callable[[Row], None]
+    limits: Callable[[Request, datetime], tuple[Limit, ...]] = lambda _request, _now: ()
+    alert: Callable[[Standing], str | None] = lambda _: None
+    estimate: Callable[[Request], int | None] = lambda _: None
+    stopped: Callable[[], None] = lambda: None
+    free: bool = False
     user: str | None = field(default_factory=_user)
     host: str = field(default_factory=socket.gethostname)
     clock: Callable[[], float] = time.perf_counter
@@ -59,36 +73,61 @@ def account(send: Send, books: Books, desk: Desk) -> Send:
     """Return ``send`` with books: whatever ends the stream, and however, its row is settled."""
 
     def accounted(request: Request) -> Generator[Event, None, None]:
-        entry = _Entry(_open_row(request, desk), desk.clock)
-        try:
-            books.open(entry.row)
-        except BaseException:  # interrupted before anything was sent: no reservation may stay behind
-            books.discard(entry.row)
-            raise
+        entry = _Entry(_open_row(request, desk), desk)
+        request = _open(entry, request, books, desk)
         stream = send(request)
         try:
             for event in stream:
                 if entry.take(event):
                     books.note_generation(entry.row, entry.row.generation_id or "")
                 if isinstance(event, Closed):
-                    _settle(entry, event, books, desk)
-                yield event
+                    yield from _settle(entry, event, books, desk)
+                    yield replace(event, gateway=desk.gateway)
+                elif isinstance(event, Metered) and desk.free:
+                    yield Metered(replace(event.usage, cost_usd=Decimal(0)))
+                else:
+                    yield event
         finally:
             stream.close()
             if not entry.settled:  # interrupted, or given up by whoever was reading
-                _settle(entry, Closed("interrupted", generation_id=entry.row.generation_id), books, desk)
+                closed = Closed("interrupted", generation_id=entry.row.generation_id)
+                for _ in _settle(entry, closed, books, desk):
+                    continue
 
     return accounted
+
+
+def _open(entry: _Entry, request: Request, books: Books, desk: Desk) -> Request:
+    """Open the row and return the request as its budgets allow it."""
+    entry.limits = desk.limits(request, entry.row.started_at)
+    fitted = request
+
+    def bound(left_usd: Decimal | None) -> Decimal | None:
+        nonlocal fitted
+        fitted, bound_usd = desk.fit(request, left_usd)
+        return bound_usd
+
+    try:
+        entry.row = books.open(entry.row, Terms(entry.limits, bound, request.waived))
+    except OrMagicError:  # it was not opened
+        desk.stopped()
+        raise
+    except BaseException:  # interrupted before anything was sent: no reservation may stay behind
+        books.discard(entry.row)
+        raise
+    return fitted
 
 
 class _Entry:
     """One row while its attempt runs."""
 
-    def __init__(self, row: Row, clock: Callable[[], float]) -> None:
+    def __init__(self, row: Row, desk: Desk) -> None:
         self.row = row
+        self.limits: tuple[Limit, ...] = ()
         self.settled = False
-        self._clock = clock
-        self._started = clock()
+        self._free = desk.free
+        self._clock = desk.clock
+        self._started = desk.clock()
         self._first: float | None = None
         self._usage: Usage | None = None
 
@@ -108,6 +147,8 @@ class _Entry:
         """Return the settled row."""
         usage = self._usage or Usage()
         cost_usd, source = _cost(closed, self._usage, self.row.bound_usd)
+        if self._free:
+            cost_usd, source = Decimal(0), "none"
         return replace(
             self.row,
             status=closed.status,
@@ -130,20 +171,24 @@ class _Entry:
         )
 
 
-def _settle(entry: _Entry, closed: Closed, books: Books, desk: Desk) -> None:
+def _settle(entry: _Entry, closed: Closed, books: Books, desk: Desk) -> Iterator[Notice]:
+    """Write the outcome, and tell of budgets that are nearly spent by now."""
     row = entry.close(closed)
     if not closed.sent:
         books.discard(row)
         entry.settled = True
         return
     try:
-        books.settle(row)
+        standings = books.settle(row, entry.limits)
     except KeyboardInterrupt:  # a second interrupt, right here: the outcome must still be written
-        books.settle(row)
+        books.settle(row, ())
         entry.settled = True
         raise
     entry.settled = True
     desk.settled(row)
+    for standing in standings:
+        if standing.alerting and (text := desk.alert(standing)):
+            yield Notice("budget", text)
 
 
 def _cost(closed: Closed, usage: Usage | None, bound_usd: Decimal | None) -> tuple[Decimal | None, CostSource]:
@@ -183,7 +228,7 @@ def _open_row(request: Request, desk: Desk) -> Row:
         attempt=origin.attempt,
         gateway=desk.gateway,
         model_requested=request.model,
-        bound_usd=desk.bound_usd(request),
+        prompt_estimate=desk.estimate(request),
         host=desk.host,
         pid=os.getpid(),
     )

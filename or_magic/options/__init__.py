@@ -6,8 +6,10 @@ import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal
 from typing import Any, Literal, TypedDict
 
+from ..budget import parse_usd
 from ..errors import OptionError
 from .line import (
     EFFORTS,
@@ -53,6 +55,9 @@ class AskOptions(TypedDict, total=False):
     provider: Sequence[str]
     sort: Literal["price", "throughput", "latency"]
     zdr: bool
+    fallback: Sequence[str]
+    budget: Decimal | float | str
+    yes: bool
     values: Mapping[str, Any]
 
 
@@ -74,6 +79,9 @@ class Options:
     provider: tuple[str, ...] = ()
     sort: str | None = None
     zdr: bool = False
+    fallback: tuple[str, ...] = ()
+    budget: Decimal | None = None
+    yes: bool = False
     # These are a cell's: Python has the Reply instead.
     out: str | None = None
     format: str | None = None
@@ -141,6 +149,8 @@ def from_keywords(keywords: Mapping[str, Any]) -> Options:
     for name in _LISTS:
         if name in told:
             told[name] = (told[name],) if isinstance(told[name], str) else tuple(told[name])
+    if "budget" in told:
+        told["budget"] = parse_usd(told["budget"])
     return replace(Options(), **told)
 
 
@@ -156,7 +166,14 @@ def _is_words(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value))
 
 
-_LISTS = ("stop", "provider")
+def _is_usd(value: Any) -> bool:
+    try:
+        return parse_usd(value) is not None
+    except ValueError:
+        return False
+
+
+_LISTS = ("stop", "provider", "fallback")
 _Check = tuple[str, Callable[[Any], bool]]
 _TEXT: _Check = ("a str", lambda value: isinstance(value, str))
 _NUMBER: _Check = ("a number", _is_number)
@@ -179,4 +196,7 @@ _KEYWORDS: Mapping[str, _Check] = {
     "provider": _WORDS,
     "sort": (f"one of {', '.join(SORTS)}", lambda value: value in SORTS),
     "zdr": _FLAG,
+    "fallback": _WORDS,
+    "budget": ("an amount of dollars", _is_usd),
+    "yes": _FLAG,
 }  # fmt: skip

@@ -7,8 +7,10 @@ import difflib
 import json
 import shlex
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple, NoReturn
 
+from ..budget import parse_usd
 from ..errors import OptionError
 
 # What one may be tempted to write; the answer is where the thing really goes.
@@ -90,6 +92,15 @@ class _Read:
             found if found in EFFORTS else _integer(found, word, 1, f"one of {', '.join(EFFORTS)}, or a number above 0")
         )
 
+    def usd(self, word: str) -> Decimal:
+        try:
+            found = parse_usd(self._resolve(word))
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        if found is None:
+            raise argparse.ArgumentTypeError(f"{word!r} is no amount of dollars")
+        return found
+
     def pair(self, word: str) -> tuple[list[str], Any]:
         return _pair(word, self._resolve)
 
@@ -130,6 +141,8 @@ def _add_core(say: Callable[..., None], group: Any, read: _Read) -> None:
     say(group, "-f", "--format", metavar="HOW", type=read.one_of(FORMATS), choices=FORMATS,
         help="how it is shown: markdown, text, or code (the first code block goes into a new cell below)")  # fmt: skip
     say(group, "--dry-run", action="store_true", help="show what would be sent and what it may cost; send nothing")
+    say(group, "--budget", metavar="USD", type=read.usd,
+        help="stop before sending what may cost more, all attempts together")  # fmt: skip
     say(group, "--tag", metavar="LABEL", type=read.text, help="a label in the ledger")
     say(group, "-q", "--quiet", action="store_true", help="hide the answer, keep the status line")
     say(group, "-p", "--param", metavar="K=V", action="append", type=read.pair,
@@ -154,6 +167,9 @@ def _add_more(say: Callable[..., None], group: Any, read: _Read) -> None:
     say(group, "--sort", metavar="BY", type=read.one_of(SORTS), choices=SORTS,
         help="prefer providers by price, throughput or latency")  # fmt: skip
     say(group, "--zdr", action="store_true", help="only providers that keep no data (zero data retention)")
+    say(group, "--fallback", metavar="ID", action="append", type=read.text,
+        help="the model to ask where the one before fails, local:NAME where nobody is reached, or none")  # fmt: skip
+    say(group, "-y", "--yes", action="store_true", help="send it this once although a budget does not cover it")
     say(group, "--no-stream", action="store_true", help="ask for the answer in one piece")
     say(group, "--verbatim", action="store_true", help="send {{ }} as it stands")
 

@@ -47,7 +47,7 @@ class Accumulation:
             model=closed.model,
             model_requested=self._model_requested,
             provider=closed.provider,
-            gateway=self._gateway,
+            gateway=closed.gateway or self._gateway,
             finish_reason=closed.finish_reason,
             status=closed.status,
             id=closed.generation_id or self._generation_id,

@@ -33,7 +33,7 @@ class Gateway:
 
 def _offline(home: Path, _: Path) -> Iterator[Gateway]:
     with connect(offline=True, home=home, timeouts=LIMITS) as session:
-        server = session.engine._server
+        server = session.engine.gateways.server
         assert server is not None
         yield Gateway(session, server.port, "offline/plain", "offline/cut", "offline/error-402", "no/such-model")
 

@@ -164,10 +164,10 @@ def test_a_reader_that_comes_while_another_thread_closes_is_told(paced: Session)
     store = paced.engine.ledger._store
     inside, go_on, settle = threading.Event(), threading.Event(), store.settle
 
-    def slow(rows: Any) -> None:
+    def slow(rows: Any, limits: Any) -> Any:
         inside.set()
         go_on.wait(10)
-        settle(rows)
+        return settle(rows, limits)
 
     store.settle = slow  # type: ignore[method-assign]
     stream = paced.stream("Hello", model="offline/long:1000")
@@ -205,10 +205,10 @@ def test_a_stop_before_the_request_left_is_not_lost(offline: Session) -> None:
     store = offline.engine.ledger._store
     inside, go_on, insert = threading.Event(), threading.Event(), store.insert
 
-    def slow(row: Any) -> None:
+    def slow(row: Any, terms: Any) -> Any:
         inside.set()
         go_on.wait(10)
-        insert(row)
+        return insert(row, terms)
 
     store.insert = slow  # type: ignore[method-assign]
     stream = offline.stream("Hello", model="offline/plain")

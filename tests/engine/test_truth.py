@@ -106,7 +106,7 @@ def run(home: Path, count: int, seed: int) -> None:
     with nowhere, connect(offline=True, home=home, timeouts=LIMITS) as session:
         with ThreadPoolExecutor(64) as pool:
             seen = list(pool.map(lambda plan: play(session, nowhere, plan), plans(count, seed)))
-        server = session.engine._server
+        server = session.engine.gateways.server
         assert server is not None
         assert server.idle(30)
         session.engine.reconciler.wait(30)

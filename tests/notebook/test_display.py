@@ -146,7 +146,7 @@ def test_verbatim_sends_braces(kernel: Kernel) -> None:
 
 def test_a_dry_run_shows_everything_and_sends_nothing(kernel: Kernel) -> None:
     """The exact messages, the other fields, the bound."""
-    server = "__import__('or_magic').api.current().engine._server"
+    server = "__import__('or_magic').api.current().engine.gateways.server"
     kernel.run("%%or offline/plain -q\nhello\n")
     before = kernel.value(f"({server}.received(), len(__import__('or_magic').tracker.frame()))")
     done = kernel.run(

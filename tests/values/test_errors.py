@@ -16,7 +16,9 @@ FAMILY = [kind for kind in vars(errors).values() if isinstance(kind, type) and i
 def test_the_tree_of_the_docstring_is_the_tree() -> None:
     """It is what a reader sees first."""
     lines = (errors.__doc__ or "").splitlines()
-    depths = [(found.start(1), found[1]) for line in lines if (found := re.match(r"[ │├└─]*?(\w+Error)\b", line))]
+    depths = [
+        (found.start(1), found[1]) for line in lines if (found := re.match(r"[ │├└─]*?(\w+Error|OverBudget)\b", line))
+    ]
     drawn: dict[str, str | None] = {}
     path: list[tuple[int, str]] = []
     for depth, name in depths:

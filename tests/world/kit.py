@@ -236,7 +236,7 @@ def play_answer(sock: socket.socket, _: Asked) -> None:
 
 def server_of(session: Session) -> Server:
     """Return the simulator inside an offline session."""
-    server = session.engine._server
+    server = session.engine.gateways.server
     assert server is not None
     return server
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
+from or_magic.budget import Limit, Standing, Terms, admit
 from or_magic.content import Text
 from or_magic.errors import CallTimeoutError, ConnectionFailedError, ProtocolError, ProviderError, RefusedError
 from or_magic.events import Closed, Event, Metered, Opened, Piece
@@ -37,14 +38,17 @@ class Books:
             self.interrupts.remove(verb)
             raise KeyboardInterrupt
 
-    def open(self, row: Row) -> None:
-        self._write("open", row)
+    def open(self, row: Row, terms: Terms) -> Row:
+        opened = admit(row, terms, ())
+        self._write("open", opened)
+        return opened
 
     def note_generation(self, row: Row, generation_id: str) -> None:
         self._write("note", row)
 
-    def settle(self, row: Row) -> None:
+    def settle(self, row: Row, limits: Sequence[Limit]) -> Sequence[Standing]:
         self._write("settle", row)
+        return ()
 
     def discard(self, row: Row) -> None:
         self._write("discard", row)
@@ -84,7 +88,7 @@ def calls(books: Books, *events: Event | BaseException, bound: str | None = None
 
     clock = Clock()
     desk = Desk(
-        "session", "openrouter", lambda _: None if bound is None else Decimal(bound), lambda _: None,
+        "session", "openrouter", lambda request, _: (request, None if bound is None else Decimal(bound)), lambda _: None,
         clock=clock.perf, now=clock.now,
     )  # fmt: skip
     return account(send, books, desk)(Request("a/model", (), origin=Origin(call_id="c", tag="t")))

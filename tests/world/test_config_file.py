@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tomllib
 import traceback
+from dataclasses import fields
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ import pytest
 
 from or_magic.config_file import FILE_NAME, NAMES, read_config, write_alias, write_setting
 from or_magic.errors import OptionError, SettingsError
+from or_magic.setting_kinds import BUDGETS, PLAIN
+from or_magic.settings import Settings
 
 from .kit import ROOT
 
@@ -82,7 +86,7 @@ def test_a_typo_is_named_with_its_line_and_stops_nothing(home: Path, text: str, 
         ('model = "a/b\n', "line 1"),
         ("[aliases\n", "line 1"),
         ('model = "a/b"\nmodel = "c/d"\n', "line 2"),
-        ("model = 3\n", "line 1: model is no text"),
+        ("model = 3\n", "line 1: model: it is no text"),
         ('model = "two words"\n', "one model id"),
         ('\n\naliases = "fast"\n', "line 3: aliases are a table"),
         ("[aliases]\nfast = 3\n", "line 2: The alias fast"),
@@ -277,9 +281,9 @@ def test_kernels_that_write_at_once_lose_nothing(home: Path) -> None:
 
 def test_every_name_of_the_file_is_a_setting(home: Path) -> None:
     """And every one of them can be written."""
-    from or_magic.settings import NAMES as SETTINGS
-
-    assert set(NAMES) <= set(SETTINGS)
+    values = {name: "2.50" if name in BUDGETS else "yes" if name == "fallback_sticky" else "a://b" for name in NAMES}
     for name in NAMES:
-        assert write_setting(home, name, "https://x.example/v1")
-    assert dict.fromkeys(NAMES, "https://x.example/v1") == read_config(home).settings
+        assert write_setting(home, name, values[name])
+    meant = {name: Decimal("2.50") if name in BUDGETS else PLAIN[name](values[name]) for name in NAMES}
+    assert meant == read_config(home).settings
+    assert {f.name for f in fields(Settings)} >= set(NAMES) - set(BUDGETS)

@@ -138,6 +138,6 @@ def test_what_cannot_be_attached_leaves_no_row(offline: Session, tmp_path: Path)
     for prompt in ("", " \n", [], [""], b"bytes", tmp_path, ("a",), 5):
         with pytest.raises(OptionError):
             offline.ask(prompt, model="offline/plain")
-    assert 0 == offline.engine._server.received()
+    assert 0 == offline.engine.gateways.server.received()
     offline.close()
     assert not offline.engine.ledger.path.exists() or [] == books(offline.engine.ledger.path)

@@ -172,7 +172,7 @@ def test_what_cannot_be_sent_is_refused_before_it_is_booked(offline: Session, op
     """No row, no request, a sentence."""
     with pytest.raises(OptionError, match=r"Nothing was sent\."):
         offline.ask("Hello", **({"model": "offline/plain"} | options))
-    assert 0 == offline.engine._server.received()
+    assert 0 == offline.engine.gateways.server.received()
     offline.close()
     assert not offline.engine.ledger.path.exists() or [] == books(offline.engine.ledger.path)
 

@@ -88,7 +88,7 @@ def test_a_generation_that_is_late_is_asked_for_again(offline: Session) -> None:
         offline.ask("Hello", model="offline/generation-late:1")
     assert offline.engine.reconciler.wait(10)
     (told,) = books(offline.engine.ledger.path)
-    (billed,) = offline.engine._server.billed()
+    (billed,) = offline.engine.gateways.server.billed()
     assert ("partial", "reconciled", billed.cost_pico) == (told["status"], told["cost_source"], told["cost_pico"])
     assert Decimal(billed.cost_text) == Decimal(told["cost_text"])
     assert billed.completion_tokens == told["completion_tokens"]

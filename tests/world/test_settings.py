@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 
 from or_magic.api import Session, aask, ask, choose, connect, current, forget_choices, stream, use
 from or_magic.errors import NoKeyError, OptionError, SettingsError
+from or_magic.secrets import Secret
+from or_magic.setting_kinds import BUDGETS
 from or_magic.settings import DEFAULT_MODEL, NAMES, OPENROUTER, Settings, SettingsWarning, load_settings
 from or_magic.values import Timeouts
 
@@ -51,6 +54,22 @@ def test_without_anything_the_defaults_hold(folder: Path) -> None:
     assert settings.lacks_key
 
 
+MEANT: dict[str, tuple[str, object]] = {
+    "base_url": ("https://x.example/v1", "https://x.example/v1"),
+    "home": ("/some/where", Path("/some/where")),
+    "fallback_models": ("a/b, c/d,", ("a/b", "c/d")),
+    "session_budget": ("$2.50", Decimal("2.50")),
+    "daily_budget": ("5", Decimal(5)),
+    "weekly_budget": ("0", Decimal(0)),
+    "ledger": ("postgresql://ada:pw@db.example/team", "postgresql://ada:pw@db.example/team"),
+}
+
+
+def told(settings: Settings, name: str) -> object:
+    value = getattr(settings, name)
+    return value.reveal() if isinstance(value, Secret) else value
+
+
 SPELLINGS = [(setting, name) for setting, names in NAMES.items() for name in names]
 
 
@@ -58,11 +77,11 @@ SPELLINGS = [(setting, name) for setting, names in NAMES.items() for name in nam
 @pytest.mark.parametrize("where", ["environment", ".env"])
 def test_every_documented_name_is_read(folder: Path, setting: str, name: str, where: str) -> None:
     """Other tools' names are accepted too (DESIGN §2)."""
-    value = "https://x.example/v1" if setting == "base_url" else "/some/where" if setting == "home" else "a value"
+    value, meant = MEANT.get(setting, ("a value", "a value"))
     if where == ".env":
         (folder / ".env").write_text(f"{name}={value}\n")
     settings = load(folder, {name: value} if where == "environment" else {})
-    assert value == str(getattr(settings, setting))
+    assert meant == (getattr(settings.budgets, BUDGETS[setting]) if setting in BUDGETS else told(settings, setting))
     assert (where if where == "environment" else str(folder / ".env")) == settings.sources[setting]
 
 
@@ -70,7 +89,8 @@ def test_the_names_of_the_design_are_known() -> None:
     """They are the contract: tests elsewhere rely on them."""
     assert {"OPENROUTER_BASE_URL", "OPENROUTER_DEFAULT_MODEL", "OPENROUTER_APP_URL", "OPENROUTER_HTTP_REFERER",
             "OPENROUTER_SITE_URL", "OPENROUTER_APP_NAME", "OPENROUTER_X_TITLE", "OPENROUTER_SITE_NAME",
-            "OR_MAGIC_HOME"} <= {name for _, name in SPELLINGS}  # fmt: skip
+            "OPENROUTER_FALLBACK_MODELS", "OPENROUTER_SESSION_BUDGET", "OPENROUTER_DAILY_BUDGET",
+            "OPENROUTER_WEEKLY_BUDGET", "OR_MAGIC_HOME", "OR_MAGIC_LEDGER"} <= {name for _, name in SPELLINGS}  # fmt: skip
 
 
 def test_what_is_given_wins_over_the_environment_and_that_over_the_file(folder: Path) -> None:

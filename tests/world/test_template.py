@@ -125,7 +125,7 @@ def test_a_failing_template_leaves_no_row(offline: Session) -> None:
         offline.ask("Hello {{ nobody }}", model="offline/plain", values={})
     with pytest.raises(TemplateError):
         offline.ask("Hello", model="offline/plain", system="{{ nobody }}", values={})
-    assert 0 == offline.engine._server.received()
+    assert 0 == offline.engine.gateways.server.received()
     offline.close()
     assert not offline.engine.ledger.path.exists() or [] == books(offline.engine.ledger.path)
 

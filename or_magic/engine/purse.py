@@ -1,0 +1,95 @@
+"""What a call may cost and which budgets it has to keep: the money of one session, before it is spent."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from ..budget import SCOPES, Budgets, Limit, Standing, alert, limits_of
+from ..gateway.catalog import Catalog, Model
+from ..pricing import affordable_tokens, bound_usd, max_price
+from ..values import EXACT, Request
+
+_LIMITS = ("max_tokens", "max_completion_tokens")
+# A call that names no limit takes at most this share of what is left, so that others can run beside it...
+_SHARE = Decimal("0.1")
+# ...or what an answer of this length costs, if that can be paid.
+_ENOUGH_TOKENS = 1024
+_LEAST_TOKENS = 256  # a shorter answer would be of no use: better to stop
+_BLIND_TOKENS = 4096  # where nobody knows the price
+_OPENROUTERS = ("openrouter", "offline")  # they know ``provider.max_price``
+
+
+class Purse:
+    """The budgets of a session as they are at this moment, and the prices that calls are held against."""
+
+    def __init__(self, budgets: Callable[[], Budgets], session: str, catalog: Catalog, gateway: str) -> None:
+        self._budgets = budgets
+        self._session = session
+        self._catalog = catalog
+        self._caps_prices = gateway in _OPENROUTERS
+        self._lock = threading.Lock()
+        self._told: set[Limit] = set()
+
+    def limits(self, request: Request, now: datetime) -> tuple[Limit, ...]:
+        """Return the limits that a request has to keep."""
+        origin = request.origin
+        return limits_of(
+            self._budgets(), now,
+            session=self._session, tag=origin.tag, call_id=origin.call_id, call_usd=request.budget_usd,
+        )  # fmt: skip
+
+    def all_limits(self, now: datetime) -> tuple[Limit, ...]:
+        """Return every limit that holds in this session."""
+        budgets = self._budgets()
+        limits = limits_of(replace(budgets, tags={}), now, session=self._session)
+        return limits + tuple(Limit("tag", usd, tag) for tag, usd in budgets.tags.items())
+
+    def fit(self, request: Request, left_usd: Decimal | None) -> tuple[Request, Decimal | None]:
+        """Return the request as it is sent when so much is left, and what it may cost at most.
+
+        Under a budget the answer always has a limit, and no provider may be dearer than the catalogue says.
+        """
+        if left_usd is None:
+            return request, self.bound(request)
+        params: dict[str, Any] = dict(request.params)
+        model = self._model(request)
+        if self._caps_prices and model is not None and (cap := max_price(model.prices)):
+            provider = params.get("provider")
+            provider = dict(provider) if isinstance(provider, dict) else {}
+            params["provider"] = provider | {"max_price": cap | dict(provider.get("max_price") or {})}
+        request = replace(request, params=params)
+        if not any(name in params for name in _LIMITS):
+            request = replace(request, params=params | {"max_tokens": self._tokens(request, model, left_usd)})
+        return request, self.bound(request)
+
+    def bound(self, request: Request) -> Decimal | None:
+        """Return what a request may cost at most at the catalogue's prices, or None where that cannot be said."""
+        model = self._model(request)
+        return None if model is None else bound_usd(model.prices, request, model.max_completion_tokens)
+
+    def alert(self, standing: Standing) -> str | None:
+        """Return the sentence about a budget that is nearly spent, once for each."""
+        with self._lock:
+            if standing.limit.scope not in (*SCOPES, "tag") or standing.limit in self._told:
+                return None
+            self._told.add(standing.limit)
+        return alert(standing)
+
+    def _tokens(self, request: Request, model: Model | None, left_usd: Decimal) -> int:
+        most = (model.max_completion_tokens or model.context_tokens) if model else None
+        if model is None or (whole := affordable_tokens(model.prices, request, left_usd)) is None:
+            return min(_BLIND_TOKENS, most or _BLIND_TOKENS)
+        share = affordable_tokens(model.prices, request, EXACT.multiply(left_usd, _SHARE)) or 0
+        tokens = max(share, min(whole, _ENOUGH_TOKENS), _LEAST_TOKENS)
+        return min(tokens, most or tokens)
+
+    def _model(self, request: Request) -> Model | None:
+        model = self._catalog.models().find(request.model)
+        if model is None or set(model.output_modalities) - {"text"}:
+            return None  # pictures and sound have prices of their own
+        return model
