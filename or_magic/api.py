@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from .engine.session import Engine
 from .engine.stream import Stream
 from .options import AskOptions, Options, from_keywords
 from .secrets import KEY_NAME, WHERE_KEYS_GO, Key
-from .settings import OFFLINE, Settings, load_settings
+from .settings import Settings, as_offline, load_settings
 from .values import Reply, Timeouts
 
 if TYPE_CHECKING:
@@ -37,6 +37,15 @@ class ConnectOptions(TypedDict, total=False):
     home: str | Path
     offline: bool
     timeouts: Timeouts
+    session_budget: Decimal | float | str
+    daily_budget: Decimal | float | str
+    weekly_budget: Decimal | float | str
+    total_budget: Decimal | float | str
+    tag_budgets: Mapping[str, Decimal | float | str]
+    fallback_models: Sequence[str]
+    fallback_sticky: bool
+    local: Mapping[str, Any]
+    rate_limits: Mapping[str, Mapping[str, int]]
 
 
 class Session:
@@ -88,7 +97,13 @@ class Session:
         """What was asked and what it cost."""
         from .features.tracker import Tracker
 
-        return Tracker(self.engine.ledger, self.engine.session, simulated=self.engine.simulated)
+        return Tracker(
+            self.engine.ledger,
+            self.engine.session,
+            simulated=self.engine.simulated,
+            standings=self.engine.standings,
+            set_budgets=self._set_budgets,
+        )
 
     def reconcile(self) -> tuple[int, int]:
         """Ask the gateway once for every call whose cost is not known; return (settled, still unknown).
@@ -109,6 +124,16 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _set_budgets(self, budgets: Mapping[str, Any]) -> None:
+        """Set budgets by the names of their settings; those of this process's session outlive it."""
+        told = dict(budgets)
+        if "tag_budgets" in told:
+            told["tag_budgets"] = {**self.engine.settings.budgets.tags, **told["tag_budgets"]}
+        if self is _process.session:
+            choose(**told)
+        else:
+            self.engine.set_budgets(told)
 
     def _engine(self) -> Engine:
         if self.automatic:
@@ -134,7 +159,9 @@ def connect(
         client: an ``openai.OpenAI`` of yours, for servers with their own keys; its base URL is used.
         ledger: books of your own.
         pace_s: the pause between two pieces of the offline simulator, in seconds.
-        **settings: ``base_url model app_url app_name home offline timeouts``.
+        **settings: ``base_url model app_url app_name home offline timeouts``; budgets in dollars (or "off")
+            ``session_budget daily_budget weekly_budget total_budget tag_budgets``; ``fallback_models
+            fallback_sticky``; ``local`` servers by name; ``rate_limits`` a minute by model.
 
     Raises:
         OptionError, SettingsError: a setting is unknown or cannot be used.
@@ -178,9 +205,8 @@ def current(*, pace_s: float = 0.0) -> Session:
 
 def simulate(*, pace_s: float) -> Session:
     """Return the simulator as this process's session, for want of a key; Python verbs do not use it."""
-    settings = current().engine.settings
-    sources = {**settings.sources, "base_url": "no key"}
-    session = Session(Engine(replace(settings, base_url=OFFLINE, sources=sources), pace_s=pace_s), automatic=True)
+    settings = as_offline(current().engine.settings, "no key")
+    session = Session(Engine(settings, pace_s=pace_s), automatic=True)
     use(session)
     return session
 

@@ -82,7 +82,19 @@ def write_alias(home: Path, name: str, model: str | None) -> bool:
     """
     if trouble := _about_alias(name, model if model is not None else "a/b"):
         raise OptionError(f"{trouble} Nothing was changed.")
-    return _write(home, lambda document: _put_alias(document, name, model))
+    return _write(home, lambda document: _put_entry(document, ALIASES, name, model))
+
+
+def write_entry(home: Path, table: str, name: str, value: str | None) -> bool:
+    """Set ``name`` in one of ``TABLES``, or remove it for None; return whether that changed anything.
+
+    Raises:
+        OptionError: the value is none for it.
+        SettingsError: the file cannot be read or written; it was not changed.
+    """
+    if value is not None and (trouble := _about_value(table, {name: value})):
+        raise OptionError(f"{trouble} Nothing was changed.")
+    return _write(home, lambda document: _put_entry(document, table, name, value))
 
 
 def check_setting(name: str, value: str | None) -> None:
@@ -230,17 +242,17 @@ def _put(document: TOMLDocument, name: str, value: str | None) -> None:
         document[name] = value
 
 
-def _put_alias(document: TOMLDocument, name: str, model: str | None) -> None:
+def _put_entry(document: TOMLDocument, table: str, name: str, value: str | None) -> None:
     import tomlkit
 
-    if model is None:
-        if ALIASES in document:
-            document[ALIASES].pop(name, None)
+    if value is None:
+        if table in document:
+            document[table].pop(name, None)
         return
-    if ALIASES not in document:
-        document[ALIASES] = tomlkit.table()
-    if document[ALIASES].get(name) != model:
-        document[ALIASES][name] = model
+    if table not in document:
+        document[table] = tomlkit.table()
+    if document[table].get(name) != value:
+        document[table][name] = value
 
 
 def _replace(path: Path, text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,6 +36,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "weekly_budget": ("OPENROUTER_WEEKLY_BUDGET",),
     "ledger": ("OR_MAGIC_LEDGER",),
 }
+_IN_CODE = ("given", "%config")
 # These have no variable: they are said in code or in the config file.
 _UNNAMED = ("total_budget", "fallback_sticky", *TABLES)
 # A .env that also holds the key belongs to an OpenRouter project, so these bare names mean ours.
@@ -148,7 +149,7 @@ def load_settings(
     found["base_url"] = str(found.get("base_url", OPENROUTER)).rstrip("/")
     found["timeouts"] = given.get("timeouts", Timeouts())
     found["aliases"] = _aliases(config, places, sources)
-    found["budgets"] = _budgets(found, sources)
+    found["budgets"] = _budgets(found)
     found["ledger"] = Secret(found["ledger"]) if found.get("ledger") else None
     keyless = keyless or _is_keyless(found["base_url"], sources.get("base_url"), places)
     foreign = _is_foreign(found["base_url"], sources.get("base_url"), places)
@@ -158,7 +159,7 @@ def load_settings(
     warnings = (*config.warnings, *([trouble] if trouble else []))
     settings = Settings(**found, key=key, sources=sources, warnings=warnings)
     check_url(settings)
-    return settings
+    return as_offline(settings, None) if settings.offline else settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,16 +206,34 @@ def _meant(name: str, value: Any, source: str) -> Any:
         raise SettingsError(f"{name}{place} cannot be used: {error}. Nothing was sent.") from None
 
 
-def _budgets(found: dict[str, Any], sources: dict[str, str]) -> Budgets:
-    """Take the budgets out of ``found``; those that nobody set in code are meant for real money."""
-    simulated = found["base_url"] == OFFLINE
-    meant: dict[str, Any] = {}
-    for name, scope in (*BUDGETS.items(), ("tag_budgets", "tags")):
-        value = found.pop(name, None)
-        if value is not None and not (simulated and sources[name] not in ("given", "%config")):
-            meant[scope] = value
-    tags = {tag: usd for tag, usd in meant.pop("tags", {}).items() if usd is not None}
-    return Budgets(**meant, tags=tags)
+def _budgets(found: dict[str, Any]) -> Budgets:
+    """Take the budgets out of ``found``."""
+    usd = {scope: found.pop(name, None) for name, scope in BUDGETS.items()}
+    tags = {tag: amount for tag, amount in found.pop("tag_budgets", {}).items() if amount is not None}
+    return Budgets(**usd, tags=tags)
+
+
+def as_offline(settings: Settings, reason: str | None) -> Settings:
+    """Return the settings for the simulator; budgets that nobody set in code are meant for real money."""
+    sources = {**settings.sources} | ({"base_url": reason} if reason else {})
+    kept = {scope: getattr(settings.budgets, scope) for name, scope in BUDGETS.items() if sources.get(name) in _IN_CODE}
+    tags = settings.budgets.tags if sources.get("tag_budgets") in _IN_CODE else {}
+    return replace(settings, base_url=OFFLINE, sources=sources, budgets=Budgets(**kept, tags=tags))
+
+
+def with_budgets(settings: Settings, budgets: Mapping[str, Any]) -> Settings:
+    """Return the settings with these budgets, by the names of their settings; the others stay.
+
+    Raises:
+        OptionError, SettingsError: a name is none of a budget, or a value cannot be used.
+    """
+    _check_names(budgets)
+    found = {name: getattr(settings.budgets, scope) for name, scope in BUDGETS.items()}
+    found["tag_budgets"] = settings.budgets.tags
+    found |= {name: _meant(name, value, "given") for name, value in budgets.items()}
+    return replace(
+        settings, budgets=_budgets(found), sources={**settings.sources, **dict.fromkeys(budgets, _IN_CODE[0])}
+    )
 
 
 def _aliases(config: Config, places: _Places, sources: dict[str, str]) -> Mapping[str, str]:

@@ -30,7 +30,7 @@ from ..options import Options
 from ..pricing import estimate_tokens
 from ..protocol.accumulate import Accumulation
 from ..secrets import WHERE_KEYS_GO, Key
-from ..settings import Settings, SettingsWarning, check_url
+from ..settings import Settings, SettingsWarning, as_offline, check_url, with_budgets
 from ..values import Origin, Reply, Row, Timeouts
 from .compose import Preview, Prompt, compose, is_local
 from .explain import explain
@@ -141,6 +141,8 @@ class Engine:
     def adopt(self, settings: Settings) -> None:
         """Use these settings from the next call on; gateway, key, time limits and books stay what they are."""
         mine = self.settings
+        if mine.offline and not settings.offline:
+            settings = as_offline(settings, None)
         fixed = {name: mine.sources[name] for name in ("base_url", "home") if name in mine.sources}
         others = {name: source for name, source in settings.sources.items() if name not in ("base_url", "home")}
         self.settings = replace(
@@ -218,6 +220,14 @@ class Engine:
             self._chores.join(_CLOSING_S)
         self.ledger.close()
         self.gateways.close_server()
+
+    def set_budgets(self, budgets: Mapping[str, Any]) -> None:
+        """Set budgets by the names of their settings, in dollars; ``off`` takes one off.
+
+        Raises:
+            SettingsError: a value cannot be used; nothing was changed.
+        """
+        self.settings = with_budgets(self.settings, budgets)
 
     def standings(self) -> list[Standing]:
         """Return how every budget of this session stands.

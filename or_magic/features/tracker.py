@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ..budget import Standing
 from ..errors import OptionError
 from ..ledger import Ledger
 from ..ledger.record import microseconds
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+Usd = Decimal | float | str
 Since = datetime | timedelta | str | None
 
 _AGO = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", re.ASCII)
@@ -45,11 +48,15 @@ class Tracker:
         *,
         simulated: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        standings: Callable[[], Sequence[Standing]] = list,
+        set_budgets: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
         self._ledger = ledger
         self._session = session
         self._simulated = simulated
         self._now = now
+        self._standings = standings
+        self._set_budgets = set_budgets
         self._lock = threading.Lock()
         self._last: tuple[object, pd.DataFrame] | None = None
 
@@ -81,6 +88,22 @@ class Tracker:
 
         check_columns([by] if isinstance(by, str) else by)
         return summarize(self._read(all, since), by, running=self._session)
+
+    def budget(self, *, tags: Mapping[str, Usd] | None = None, **usd: Usd) -> pd.DataFrame:
+        """Set budgets, if any are given, and return how all stand: one row each, amounts in dollars.
+
+        Args:
+            tags: budgets by tag.
+            **usd: ``session``, ``day``, ``week`` or ``total``, in dollars; the word "off" takes one off.
+
+        Raises:
+            OptionError, SettingsError: there is no such budget, or a value cannot be used; nothing was changed.
+        """
+        from .budget import budget_frame, settings_of
+
+        if (told := settings_of(usd, tags)) and self._set_budgets is not None:
+            self._set_budgets(told)
+        return budget_frame(self._standings())
 
     def plot(
         self,

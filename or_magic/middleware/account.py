@@ -77,6 +77,8 @@ def account(send: Send, books: Books, desk: Desk) -> Send:
         request = _open(entry, request, books, desk)
         stream = send(request)
         try:
+            if entry.row.waived:
+                yield Notice("budget", f"sent by -y past the budget of the {entry.row.waived}")
             for event in stream:
                 if entry.take(event):
                     books.note_generation(entry.row, entry.row.generation_id or "")

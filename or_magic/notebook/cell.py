@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UNSENT, CallInterruptedError, OptionError
+from ..errors import UNSENT, CallError, CallInterruptedError, OptionError, OrMagicError
 from ..options import Options, parse_line
 from ..values import Origin, Reply
 from .display import show
@@ -44,11 +44,16 @@ def ask(face: Face, prompt: str, options: Options, *, source: str) -> Reply | No
     except KeyboardInterrupt:
         raise _interrupted("Interrupted.", UNSENT) from None
     face.asked.append(Asked(origin.cell_id, prompt, options, source))
+    asked = face.asked[-1]
     try:
         reply = _watched(face, stream, options)
-    finally:
-        face.shell.user_ns["_or"] = stream.reply
-        face.asked[-1].reply = stream.reply
+    except OrMagicError as error:
+        if isinstance(error, CallError):
+            face.shell.user_ns["_or"] = asked.reply = stream.reply
+        else:  # stopped on this side: nothing was sent, and there is no reply
+            face.asked.remove(asked)
+        raise
+    face.shell.user_ns["_or"] = asked.reply = reply
     if options.out:
         face.shell.user_ns[options.out] = reply
     face.just_drawn = reply

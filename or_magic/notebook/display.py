@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .. import neutral
 from ..errors import CallError, LedgerError
-from ..events import Event
+from ..events import Event, Notice
 from ..options import Options
 from ..values import Reply
 from .words import Bundle, answer_bundle, first_code, receipt, status_bundle, status_line
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ..engine.stream import Stream
     from .face import Face
 
+_LASTING = ("budget", "fallback")  # notices that still matter when the answer is there
 Outputs = list[tuple[Bundle, dict[str, Any]]]
 
 
@@ -40,15 +42,18 @@ def show(face: Face, stream: Stream, options: Options) -> Reply:
     if announcement:
         print(announcement, flush=True)
     screen = _screen(face, stream.reply.model_requested, options, announcement)
+    notes: list[str] = []
     try:
         for event in stream:
             screen.take(event)
+            if isinstance(event, Notice) and event.reason in _LASTING:
+                notes.append(neutral.line(event.text.rstrip(".")))
     except (CallError, KeyboardInterrupt):
         stream.close()
-        _finish(face, stream.reply, options, screen)
+        _finish(face, stream.reply, options, screen, notes)
         raise
     else:
-        _finish(face, stream.reply, options, screen)
+        _finish(face, stream.reply, options, screen, notes)
     finally:
         screen.stop()
     return stream.reply
@@ -78,12 +83,12 @@ def outputs_of(reply: Reply, options: Options, line: str | None = None) -> Outpu
     return [(data, {"or_magic": receipt(reply)} if place == 0 else {}) for place, data in enumerate(bundles)]
 
 
-def _finish(face: Face, reply: Reply, options: Options, screen: Screen) -> None:
+def _finish(face: Face, reply: Reply, options: Options, screen: Screen, notes: list[str]) -> None:
     try:
         total = face.session().tracker.total()
     except LedgerError:  # the ledger has warned already; the answer is not held up by it
         total = None
-    line = status_line(reply, total, *_offer_code(face, reply, options))
+    line = status_line(reply, total, *notes, *_offer_code(face, reply, options))
     screen.finish(reply, line, outputs_of(reply, options, line))
 
 

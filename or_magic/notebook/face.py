@@ -105,6 +105,17 @@ class Face:
         self._choose(settings)
         self.traits.follow(settings)
 
+    def choose_quietly(self, settings: Mapping[str, Any]) -> None:
+        """Set settings that ``%config`` does not show.
+
+        Raises:
+            SettingsError: a value cannot be used; nothing was changed.
+        """
+        from .. import api
+
+        self.session()
+        api.choose(**settings)
+
     def _found(self, api: ModuleType) -> Session:
         session: Session = api.current(pace_s=_PACE_S)
         return api.simulate(pace_s=_PACE_S) if session.engine.lacks_key else session

@@ -121,6 +121,8 @@ def cost(reply: Reply) -> str:
     """Return what the call cost, as far as it is known."""
     if reply.cost_usd is None:
         return "nothing billed" if reply.status == "refused" else "cost not known yet"
+    if reply.gateway.startswith("local:"):
+        return "$0 local"
     return f"{dollars(reply.cost_usd)} simulated" if reply.simulated else dollars(reply.cost_usd)
 
 

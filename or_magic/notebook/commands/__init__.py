@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import OptionError, SettingsError
 from ...options import help_text
-from . import asking, config, doctor, keys, log, models, spending
+from . import asking, budget, config, doctor, keys, log, models, spending
 from .command import Command, say
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ COMMANDS: dict[str, Command] = {
     **asking.COMMANDS,
     **models.COMMANDS,
     **spending.COMMANDS,
+    **budget.COMMANDS,
     **log.COMMANDS,
     **keys.COMMANDS,
     **config.COMMANDS,

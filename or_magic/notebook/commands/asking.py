@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ... import neutral
@@ -34,7 +35,8 @@ def again(face: Face, rest: str) -> Reply | None:
     last = face.asked[-1] if face.asked else None
     if last is None:
         raise OptionError("Nothing was asked yet. Nothing was sent.")
-    return ask_cell(face, last.prompt, last.options | told, source=last.source)
+    before = replace(last.options, yes=False)  # it was said for that one call
+    return ask_cell(face, last.prompt, before | told, source=last.source)
 
 
 def history(face: Face, rest: str) -> None:

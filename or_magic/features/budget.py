@@ -1,0 +1,49 @@
+"""Budgets as a frame: what is allowed, spent, held and left. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..budget import Standing
+from ..errors import OptionError
+from ..setting_kinds import BUDGETS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COLUMNS = ("limit_usd", "spent_usd", "held_usd", "left_usd")
+
+
+def budget_frame(standings: Sequence[Standing]) -> pd.DataFrame:
+    """Return one row per budget, named session, day, week, total, or tag NAME; amounts are floats in dollars.
+
+    ``held_usd`` is the most that calls may cost which run now, or whose cost nobody has told yet.
+    """
+    import pandas as pd
+
+    names = [_name(standing) for standing in standings]
+    amounts = [(standing.limit.usd, standing.spent_usd, standing.held_usd, standing.left_usd) for standing in standings]
+    index = pd.Index(names, name="budget", dtype="str")
+    return pd.DataFrame(amounts, index=index, columns=list(_COLUMNS)).astype("float64")
+
+
+def settings_of(usd: Mapping[str, Any], tags: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the settings that budgets by scope and by tag stand for.
+
+    Raises:
+        OptionError: there is no such scope.
+    """
+    names = {scope: name for name, scope in BUDGETS.items()}
+    for scope in usd:
+        if scope not in names:
+            near = difflib.get_close_matches(scope, names, 1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(names)} and tags."
+            raise OptionError(f"There is no budget {scope!r}. {hint} Nothing was changed.")
+    return {names[scope]: amount for scope, amount in usd.items()} | ({"tag_budgets": dict(tags)} if tags else {})
+
+
+def _name(standing: Standing) -> str:
+    limit = standing.limit
+    return f"tag {limit.key}" if limit.scope == "tag" else limit.scope
