@@ -78,7 +78,7 @@ def account(send: Send, books: Books, desk: Desk) -> Send:
         stream = send(request)
         try:
             if entry.row.waived:
-                yield Notice("budget", f"sent by -y past the budget of the {entry.row.waived}")
+                yield Notice("budget", f"sent by -y past a budget ({entry.row.waived})")
             for event in stream:
                 if entry.take(event):
                     books.note_generation(entry.row, entry.row.generation_id or "")

@@ -31,6 +31,7 @@ __all__ = [
     "Options",
     "Resolve",
     "arguments",
+    "closest",
     "format_line",
     "from_keywords",
     "help_text",

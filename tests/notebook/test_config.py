@@ -155,7 +155,7 @@ def test_what_is_saved_is_there_in_the_next_kernel_and_here(kernel: Kernel, home
         ("config model a/b --unset", "a name and a value, or a name and --unset"),
         ("config api_key x", "%or key --set"),
         ("config home /x", "OR_MAGIC_HOME"),
-        ("config --unset-all", "Unrecognized arguments"),
+        ("config --unset-all", "does not belong here. Did you mean --unset?"),
         ("alias a/b c/d", "cannot be an alias"),
         ("alias fast", "a name and a model id, or a name and --delete"),
         ("alias fast a/b c/d", "a name and a model id, or a name and --delete"),

@@ -11,7 +11,6 @@ from ...budget import Standing, parse_usd, told
 from ...config_file import FILE_NAME, write_entry, write_setting
 from ...errors import OptionError
 from ...setting_kinds import BUDGETS
-from ...values import dollars
 from .command import Command, Parser, say
 
 if TYPE_CHECKING:
@@ -37,12 +36,13 @@ def budget(face: Face, rest: str) -> None:
 
 def _read(rest: str) -> argparse.Namespace:
     parser = Parser()
-    parser.add_argument("off", nargs="?", choices=["off"])
     for scope in _SCOPES:
         parser.add_argument(f"--{scope}", metavar="USD")
     parser.add_argument("--tag", metavar="NAME=USD", action="append", default=[])
     parser.add_argument("--save", action="store_true")
-    return parser.read(rest)
+    said = parser.read("" if rest.strip() == "off" else rest)
+    said.off = rest.strip() == "off"
+    return said
 
 
 def _changes(said: argparse.Namespace, engine: Engine) -> tuple[dict[str, str], dict[str, str]]:
@@ -55,8 +55,6 @@ def _changes(said: argparse.Namespace, engine: Engine) -> tuple[dict[str, str], 
             raise OptionError(f"{pair!r} is not NAME=USD. Nothing was changed. {_EXAMPLE}")
         tags[name] = value
     if said.off:
-        if changes or tags:
-            raise OptionError("off takes every budget off; give it alone. Nothing was changed.")
         return dict.fromkeys(BUDGETS, "off"), dict.fromkeys(engine.settings.budgets.tags, "off")
     for value in (*changes.values(), *tags.values()):
         try:
@@ -88,11 +86,11 @@ def _lines(engine: Engine) -> Iterator[str]:
     standings = engine.standings()
     width = max([len(_name(standing)) for standing in standings], default=0)
     for standing in standings:
-        held = f" · {dollars(standing.held_usd)} held" if standing.held_usd else ""
+        held = f" · {told(standing.held_usd)} held" if standing.held_usd else ""
         simulated = " simulated" if engine.simulated else ""
-        left = f"{dollars(standing.left_usd)} left" if standing.left_usd > 0 else "nothing left"
+        left = f"{told(standing.left_usd)} left" if standing.left_usd > 0 else "nothing left"
         yield (
-            f"{_name(standing):<{width}}  {dollars(standing.spent_usd)} of {told(standing.limit.usd)}{simulated} spent"
+            f"{_name(standing):<{width}}  {told(standing.spent_usd)} of {told(standing.limit.usd)}{simulated} spent"
             f"{held} · {left}"
         )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ...errors import OptionError
+from ...options import closest
 
 if TYPE_CHECKING:
     from ..face import Face
@@ -38,7 +39,12 @@ class Parser(argparse.ArgumentParser):
             words = shlex.split(rest)
         except ValueError:
             raise OptionError(f"A quote in {rest!r} has no partner. Put the value in double quotes.") from None
-        return self.parse_args(words)
+        told, stray = self.parse_known_args(words)
+        if stray:
+            known = list(self._option_string_actions)
+            hint = closest(stray[0].partition("=")[0], known) if known and stray[0].startswith("-") else ""
+            raise OptionError(f"{stray[0]!r} does not belong here.{hint} See %or help.")
+        return told
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of leaving the process."""
