@@ -200,7 +200,7 @@ class _Call:
         which = f"attempt {len(self.failed) + 1} of {self.policy.attempts}"
         try:
             yield replace(closed, final=False)
-            yield Notice("retry", f"{happened}; again in {spell(wait_s)} ({which})")
+            yield Notice("retry", f"{happened}; again in {spell(wait_s)} ({which}).")
             go_on = self.pause(self.request, wait_s)
         finally:
             if not go_on:
