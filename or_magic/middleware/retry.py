@@ -144,7 +144,6 @@ class _Call:
     def run(self) -> Generator[Event, None, None]:
         while True:
             seen = yield from self._attempt()
-            self._book(seen)
             if seen.kept_back:
                 yield from self._give_up(seen.kept_back)
                 return
@@ -172,17 +171,17 @@ class _Call:
         try:
             with closing(self.send(self.request)) as stream:
                 for event in stream:
-                    if isinstance(event, Closed):
-                        seen.closed = event
-                        continue
                     _note(event, seen)
-                    yield event
+                    if not isinstance(event, Closed):
+                        yield event
         except OrMagicError as error:
             if not self.failed or seen.opened or seen.began:
                 raise
             seen.kept_back = str(error)
-        if self.failed and seen.closed and _was_kept_back(seen.closed):
-            seen.kept_back = str(seen.closed.error)
+        finally:  # also when the reader leaves
+            if self.failed and seen.closed and _was_kept_back(seen.closed):
+                seen.kept_back = str(seen.closed.error)
+            self._book(seen)
         return seen
 
     def _book(self, seen: _Seen) -> None:
@@ -274,6 +273,8 @@ def _note(event: Event, seen: _Seen) -> None:
         seen.opened = True
     elif isinstance(event, Metered):
         seen.cost_nothing = event.usage.cost_usd == 0
+    elif isinstance(event, Closed):
+        seen.closed = event
 
 
 def _was_kept_back(closed: Closed) -> bool:
