@@ -16,17 +16,19 @@
         │   ├── PaymentError        402; ``.affordable_tokens`` where it was told
         │   ├── ForbiddenError      403: moderation, guardrail, region
         │   ├── UnknownModelError   no such model, or none left after routing filters
-        │   └── RateLimitedError    429; ``.retry_after_s`` where it was told
+        │   └── RateLimitedError    429; ``.retry_after_s``, ``.limit`` and ``.reset_at`` where they were told
         ├── ProviderError           5xx, or an error in the middle of an answer
         ├── TruncatedError          the answer ended before it said that it was finished
         ├── ProtocolError           what came back is not the protocol
         ├── CallTimeoutError        ``.phase`` says which limit: connect, first token, idle, total
         ├── ConnectionFailedError   no network, or the connection broke
+        ├── CircuitOpenError        it failed too often just now, so it is left alone for a while; nothing was sent
         └── CallInterruptedError    closed on this side
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -114,9 +116,12 @@ class CallError(OrMagicError):
         status_code: the HTTP status, or the code inside the body; None where there was none.
         error_type: OpenRouter's ``metadata.error_type`` (WIRE.md §7).
         body: the error object as it came, for those who want to look.
+        retry_after_s: the wait that was asked for.
+        retryable: what is known of another attempt: False is useless or may be billed twice; None is not known.
     """
 
     billed = "What it cost is not known yet."
+    retryable: bool | None = None
 
     def __init__(
         self,
@@ -178,7 +183,20 @@ class UnknownModelError(RefusedError):
 
 
 class RateLimitedError(RefusedError):
-    """429: too many requests, for the account or for the provider."""
+    """429: too many requests, for the account or for the provider.
+
+    Attributes:
+        limit, remaining: requests, as far as they were told.
+        reset_at: when the limit begins anew.
+        free_tier: it is the limit of all free models together.
+        daily: it is that of a day, which no wait of a call outlasts.
+    """
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset_at: datetime | None = None
+    free_tier: bool = False
+    daily: bool = False
 
 
 class ProviderError(CallError):
@@ -206,6 +224,18 @@ class CallTimeoutError(CallError):
 
 class ConnectionFailedError(CallError):
     """The gateway cannot be reached, or the connection broke."""
+
+
+class CircuitOpenError(CallError):
+    """It failed too often just now; ``retry_after_s`` is when it is tried again.
+
+    Attributes:
+        whole_gateway: the gateway cannot be reached at all; else it is one model of it.
+    """
+
+    billed = UNSENT
+    retryable = False
+    whole_gateway: bool = False
 
 
 class CallInterruptedError(CallError):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from .content import Part
-from .errors import CallError
+from .errors import CallError, ProtocolError
 from .values import Request, Status, Usage
 
 
@@ -58,6 +58,19 @@ class Closed:
     final: bool = True
     sent: bool = True
     gateway: str | None = None
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing ran, so that nothing was billed: it never left, was refused, or failed before it ran.
+
+        A 5xx with the gateway's error object and no generation ran nowhere (WIRE.md §5.10); an edge's HTML says
+        nothing.
+        """
+        error = self.error
+        if not self.sent or self.status == "refused":
+            return True
+        told = error is not None and error.body is not None and not isinstance(error, ProtocolError)
+        return told and self.status == "error" and self.generation_id is None
 
 
 Event = Opened | Piece | Notice | Metered | Closed

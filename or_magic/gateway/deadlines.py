@@ -111,20 +111,35 @@ class Deadlines:
 
 
 class Brake:
-    """Stops one call for good, from any thread: also an attempt that has not begun yet."""
+    """Stops one call for good, from any thread: also an attempt that has not begun yet, and a pause between two."""
 
     def __init__(self) -> None:
         self.pulled = False
         # Reentrant: a signal may pull it while this very thread holds it.
         self._lock = threading.RLock()
         self._running: Deadlines | None = None
+        # Held until it is pulled. A bare lock, because a signal handler must be able to open it while this very thread
+        # waits for it: an Event would want a lock of its own, which that wait may hold.
+        self._closed_gate = threading.Lock()
+        self._closed_gate.acquire()
 
     def pull(self) -> bool:
         """Stop what runs, and let nothing run any more; False where the reader has to be woken by other means."""
         with self._lock:
             self.pulled = True
             running = self._running
+        self._open_gate()
         return running is None or running.stop()
+
+    def pause(self, seconds: float) -> bool:
+        """Wait; False, and at once, when it is or was pulled."""
+        if not self.pulled and self._closed_gate.acquire(timeout=min(max(0.0, seconds), threading.TIMEOUT_MAX)):
+            self._open_gate()  # for whoever waits beside or after this
+        return not self.pulled
+
+    def _open_gate(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it is open already
+            self._closed_gate.release()
 
     def watch(self, deadlines: Deadlines) -> bool:
         """Make ``deadlines`` those of the running attempt; False where it must not begin."""

@@ -29,6 +29,7 @@ def broken(closed: Closed, fault: CallError, *, began: bool) -> Closed:
     """Return the end of an answer whose body broke; an answer that was complete before that stays complete."""
     if closed.status != "partial":
         return closed
+    fault.retryable = False  # it was accepted, so it may be running, and billed
     if isinstance(fault, CallInterruptedError) or (began and isinstance(fault, CallTimeoutError)):
         return replace(closed, status="interrupted", error=fault)
     return replace(closed, status="partial" if began else "unknown", error=fault)
@@ -50,7 +51,9 @@ def stopped() -> CallInterruptedError:
 
 def unsendable(error: Exception) -> ConnectionFailedError:
     """Return the exception of a request that the client could not even write down."""
-    return ConnectionFailedError(f"The request cannot be written: {error}.", "Correct it, or the base URL.")
+    fault = ConnectionFailedError(f"The request cannot be written: {error}.", "Correct it, or the base URL.")
+    fault.retryable = False  # it will not become writable
+    return fault
 
 
 def timed_out(phase: str, limit_s: float | None) -> CallTimeoutError:

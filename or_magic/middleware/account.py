@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from ..budget import Limit, Standing, Terms
-from ..errors import CallError, OrMagicError, ProtocolError
+from ..errors import OrMagicError
 from ..events import Closed, Event, Metered, Notice, Opened, Piece, Send
 from ..values import CostSource, Request, Row, Usage
 
@@ -198,18 +198,11 @@ def _cost(closed: Closed, usage: Usage | None, bound_usd: Decimal | None) -> tup
     ended = closed.finish_reason is not None or closed.status in ("ok", "error")
     if ended and usage is not None and usage.cost_usd is not None:  # before the end it is a figure on its way
         return usage.cost_usd, "billed"
-    if closed.status == "refused" or _failed_before_it_ran(closed):
+    if closed.free:
         return Decimal(0), "none"
     if closed.status == "ok" or bound_usd is None:
         return None, "unknown"
     return bound_usd, "estimated"
-
-
-def _failed_before_it_ran(closed: Closed) -> bool:
-    # A 5xx with OpenRouter's error object and no generation ran nowhere (WIRE.md §5.10); an edge's HTML says nothing.
-    error = closed.error
-    failed = isinstance(error, CallError) and not isinstance(error, ProtocolError) and error.body is not None
-    return failed and closed.status == "error" and closed.generation_id is None
 
 
 def _open_row(request: Request, desk: Desk) -> Row:

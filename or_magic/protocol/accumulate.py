@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ..content import Part, Reasoning, join
 from ..errors import CallError
-from ..events import Closed, Event, Metered, Opened, Piece
+from ..events import Closed, Event, Metered, Notice, Opened, Piece
 from ..values import Reply, Status, Usage
 
 
@@ -24,15 +24,17 @@ class Accumulation:
 
     @property
     def error(self) -> CallError | None:
-        """What the last attempt failed of."""
-        return self._closed.error if self._closed else None
+        """What the call failed of; None while another attempt is to follow."""
+        return self._closed.error if self._closed and self._closed.final else None
 
     def add(self, event: Event) -> None:
         """Take one event in."""
+        if self._closed is not None and self._another(event, self._closed):
+            self._forget()
         if isinstance(event, Piece):
             self._fragments.append(event.part)
         elif isinstance(event, Opened):
-            self._begin(event)
+            self._generation_id = event.generation_id
         elif isinstance(event, Metered):
             self._usage = event.usage
         elif isinstance(event, Closed):
@@ -40,7 +42,7 @@ class Accumulation:
 
     def reply(self, unfinished: Status = "interrupted") -> Reply:
         """Return the reply of what has come; ``unfinished`` is its status if no Closed came."""
-        closed = self._closed or Closed(unfinished, generation_id=self._generation_id)
+        closed = self._closed if self._closed and self._closed.final else Closed(unfinished)
         return Reply(
             parts=tuple(_signed(part, self._author(closed)) for part in join(self._fragments)),
             usage=self._usage,
@@ -59,13 +61,16 @@ class Accumulation:
         asked = self._model_requested
         return closed.model if not asked or asked.startswith("openrouter/") else asked
 
-    def _begin(self, opened: Opened) -> None:
-        self._generation_id = opened.generation_id
-        if self._closed is None:
-            return  # an id can be told after the first words; they are this attempt's
+    @staticmethod
+    def _another(event: Event, closed: Closed) -> bool:
+        """Whether ``event`` belongs to an attempt after the one that ``closed`` ended."""
+        return isinstance(event, Opened) or not (closed.final or isinstance(event, Notice))
+
+    def _forget(self) -> None:
         # A new attempt answers from the beginning: texts of two attempts never mix.
         self._fragments.clear()
         self._usage = None
+        self._generation_id = None
         self._closed = None
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import (
     CallError,
@@ -30,6 +30,9 @@ _CLASSES: dict[int, type[CallError]] = {
     404: UnknownModelError,
     429: RateLimitedError,
 }
+_T = TypeVar("_T")
+_DAILY = "openrouter_free_tier_daily"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_TEXT = 10_000  # more of a message is not even looked at
 _LONGEST_S = 10**9  # nobody means to wait for more
 _ADVICE: dict[type[CallError], str] = {
@@ -58,16 +61,25 @@ def fault_of_response(status_code: int, headers: Mapping[str, str], body: bytes,
     told = parsed.get("error") if isinstance(parsed, Mapping) else None
     if isinstance(told, str):
         told = {"message": told}
-    if not isinstance(told, Mapping):
-        return _fault_without_envelope(status_code, headers, body)
     wait_s = retry_after_s(headers, now)
-    return fault_of_error({"code": status_code} | dict(told), wait_s=wait_s, status_code=status_code)
+    if not isinstance(told, Mapping):
+        return _fault_without_envelope(status_code, headers, body, wait_s)
+    error = {"code": status_code} | dict(told)
+    return fault_of_error(error, wait_s=wait_s, status_code=status_code, headers=headers)
 
 
 def fault_of_error(
-    told: object, *, began: bool = False, wait_s: float | None = None, status_code: int | None = None
+    told: object,
+    *,
+    began: bool = False,
+    wait_s: float | None = None,
+    status_code: int | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> CallError:
-    """Return the exception for an error object; ``began`` says that an answer had already begun."""
+    """Return the exception for an error object; ``began`` says that an answer had already begun.
+
+    ``headers`` have lower-case names; what they say of limits goes before what the object says.
+    """
     error: Mapping[str, Any] = told if isinstance(told, Mapping) else {"message": str(told)}
     metadata = _mapping(error.get("metadata"))
     code = status_code or _code(error)
@@ -83,8 +95,12 @@ def fault_of_error(
         body=told,
         retry_after_s=wait_s,
     )
+    retryable = _mapping(error.get("availability")).get("retryable")
+    fault.retryable = retryable if isinstance(retryable, bool) else None
     if isinstance(fault, PaymentError):
         fault.affordable_tokens = _affordable(str(error.get("message")))
+    if isinstance(fault, RateLimitedError):
+        _note_limits(fault, error, metadata, headers or {})
     return fault
 
 
@@ -114,6 +130,51 @@ def _seconds(value: str, unit_s: float, now: datetime) -> float | None:
         return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
     except (ValueError, OverflowError):
         return None
+
+
+def _note_limits(
+    fault: RateLimitedError, error: Mapping[str, Any], metadata: Mapping[str, Any], headers: Mapping[str, str]
+) -> None:
+    """Add what a 429 tells of the limit that it is about (WIRE.md §7 and §10)."""
+    in_body = {str(name).lower(): value for name, value in _mapping(metadata.get("headers")).items()}
+    fault.limit = _told("x-ratelimit-limit", headers, in_body, _whole)
+    fault.remaining = _told("x-ratelimit-remaining", headers, in_body, _whole)
+    fault.reset_at = _told("x-ratelimit-reset", headers, in_body, _moment)
+    message = str(error.get("message"))
+    fault.daily = metadata.get("limit_source") == _DAILY or "free-models-per-day" in message
+    fault.daily = fault.daily or "per-day-high-balance" in message
+    fault.free_tier = fault.daily or "free-models-per-" in message
+    if fault.daily:
+        fault.retryable = False
+        fault.advice = _until_tomorrow(fault.reset_at, paid_for="high-balance" in message)
+
+
+def _until_tomorrow(reset_at: datetime | None, *, paid_for: bool) -> str:
+    end = f"at {reset_at:%Y-%m-%d %H:%M} UTC" if reset_at else "when the gateway's day is over"
+    more = "" if paid_for else ", or buy credits: from 10 on there are 1000 free requests a day instead of 50"
+    return f"It ends {end}. Until then take a model without :free{more}."
+
+
+def _told(
+    name: str, headers: Mapping[str, Any], in_body: Mapping[str, Any], read: Callable[[object], _T | None]
+) -> _T | None:
+    told = read(headers.get(name))
+    return read(in_body.get(name)) if told is None else told
+
+
+def _whole(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        return None
+    text = str(value).strip() if isinstance(value, str) else f"{value:d}"[:20]
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
+
+
+def _moment(value: object) -> datetime | None:
+    """Return the moment of epoch milliseconds; anything that is not of this era is junk."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        return None
+    text = value.strip() if isinstance(value, str) else str(value) if 0 < value < 10**13 else ""
+    return _EPOCH + timedelta(milliseconds=int(text)) if re.fullmatch(r"[1-9][0-9]{12}", text) else None
 
 
 def _class_of(code: int | None, hints: str, *, began: bool) -> type[CallError]:
@@ -159,7 +220,9 @@ def _raw_message(raw: object) -> str:
     return str(inner).strip().rstrip(".")
 
 
-def _fault_without_envelope(status_code: int, headers: Mapping[str, str], body: bytes) -> CallError:
+def _fault_without_envelope(
+    status_code: int, headers: Mapping[str, str], body: bytes, wait_s: float | None
+) -> CallError:
     if 300 <= status_code < 400:
         where = _plain(headers.get("location", "nowhere"))
         return RefusedError(
@@ -167,11 +230,15 @@ def _fault_without_envelope(status_code: int, headers: Mapping[str, str], body: 
             "Set the base URL to the right address.",
             status_code=status_code,
         )
-    return _class_of(status_code, "", began=False)(
+    fault = _class_of(status_code, "", began=False)(
         f"HTTP {status_code} without an error object: {_readable(body)!r}.",
         "Run it again; check the base URL if it stays so.",
         status_code=status_code,
+        retry_after_s=wait_s,
     )
+    if isinstance(fault, RateLimitedError):
+        _note_limits(fault, {}, {}, headers)
+    return fault
 
 
 def _readable(body: bytes) -> str:
