@@ -17,6 +17,7 @@ BUDGETS = {
     "total_budget": "total",
 }
 _NAME = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
+_MOST_RETRIES = 10
 _YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -83,6 +84,18 @@ def parse_flag(value: object) -> bool:
     if word not in _YES + _NO:
         raise ValueError(f"{value!r} is neither true nor false")
     return word in _YES
+
+
+def parse_retries(value: object) -> int:
+    """Return how often a call that failed before its answer began is tried again.
+
+    Raises:
+        ValueError: it is no whole number from 0 to 10.
+    """
+    text = str(value).strip()
+    if isinstance(value, bool) or not text.isdecimal() or int(text) > _MOST_RETRIES:
+        raise ValueError(f"{value!r} is no whole number from 0 to {_MOST_RETRIES}")
+    return int(text)
 
 
 def parse_tags(value: object) -> dict[str, Any]:
@@ -154,5 +167,7 @@ PLAIN: Mapping[str, Parse] = {
     **dict.fromkeys(BUDGETS, parse_usd),
     "fallback_models": parse_models,
     "fallback_sticky": parse_flag,
+    "retries": parse_retries,
+    "circuit_breaker": parse_flag,
 }
 TABLES: Mapping[str, Parse] = {"tag_budgets": parse_tags, "local": parse_locals, "rate_limits": parse_paces}

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from .addresses import is_loopback, without_password
 from .budget import Budgets
 from .config_file import ALIASES, Config, read_config
+from .dotenv_file import read_dotenv
 from .errors import OptionError, SettingsError
 from .secrets import KEY_NAME, WHERE_KEYS_GO, Key, Secret, Variables, find_key, stored_key
 from .setting_kinds import BUDGETS, PLAIN, TABLES, TEXTS, LocalServer, Pace
@@ -38,7 +39,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 _IN_CODE = ("given", "%config")
 # These have no variable: they are said in code or in the config file.
-_UNNAMED = ("total_budget", "fallback_sticky", *TABLES)
+_UNNAMED = ("total_budget", "fallback_sticky", "retries", "circuit_breaker", *TABLES)
 # A .env that also holds the key belongs to an OpenRouter project, so these bare names mean ours.
 _BARE = {
     "model": "DEFAULT_MODEL",
@@ -74,6 +75,8 @@ class Settings:
     budgets: Budgets = field(default_factory=Budgets)
     fallback_models: tuple[str, ...] = ()
     fallback_sticky: bool = False
+    retries: int = 3
+    circuit_breaker: bool = True
     local: Mapping[str, LocalServer] = field(default_factory=dict)
     rate_limits: Mapping[str, Pace] = field(default_factory=dict)
     ledger: Secret | None = None  # an address may hold a password
@@ -285,29 +288,6 @@ def _here() -> Path:
         return Path.cwd()
     except OSError:  # the folder is gone
         return Path("/")
-
-
-def read_dotenv(folder: Path) -> tuple[Path | None, Variables]:
-    """Return the nearest ``.env``, from ``folder`` up to the folder that holds ``.git``, and what it sets."""
-    for place in (folder, *folder.parents):
-        path = place / ".env"
-        if path.is_file():
-            return path, _parse_dotenv(path)
-        if (place / ".git").exists():
-            break
-    return None, Variables({})
-
-
-def _parse_dotenv(path: Path) -> Variables:
-    from dotenv import dotenv_values
-
-    try:
-        return Variables({name: value for name, value in dotenv_values(path).items() if value})
-    except UnicodeDecodeError as error:
-        trouble = f"byte {error.start} is not UTF-8"
-    except OSError as error:
-        trouble = str(error.strerror)
-    raise SettingsError(f"{path} cannot be read: {trouble}. Nothing was sent. Save it as UTF-8.")
 
 
 def _check_names(given: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ PACKAGE = Path(or_magic.__file__).resolve().parent
 FLOORS = (
     "neutral", "content", "values", "errors", "events",                                                   # 1 values
     "addresses", "protocol", "pricing", "budget", "options", "template",                         # 2 protocol
-    "secrets", "setting_kinds", "config_file", "settings", "media", "data", "gateway", "offline", "ledger", "middleware",  # 3 world
+    "secrets", "dotenv_file", "setting_kinds", "config_file", "settings", "media", "data", "gateway", "offline", "ledger", "middleware",  # 3 world
     "engine", "features", "api",                                                               # 4 engine, features
     "notebook",                                                                                # 5 notebook
 )  # fmt: skip

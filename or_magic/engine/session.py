@@ -10,32 +10,31 @@ import uuid
 import warnings
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..budget import Standing
 from ..errors import LedgerError, NoKeyError
-from ..events import Send
+from ..events import Event, Notice
 from ..gateway.catalog import Catalog
-from ..gateway.http import Attribution, Gateway
+from ..gateway.http import Attribution
 from ..ledger import Ledger
 from ..ledger.reconcile import Reconciler
 from ..ledger.sqlite import SqliteStore
-from ..middleware.account import Desk, account
-from ..middleware.fallback import fallback
+from ..middleware.fallback import Elsewhere
 from ..options import Options
 from ..pricing import estimate_tokens
 from ..protocol.accumulate import Accumulation
 from ..secrets import WHERE_KEYS_GO, Key
 from ..settings import Settings, SettingsWarning, as_offline, check_url, with_budgets
-from ..values import Origin, Reply, Row, Timeouts
-from .compose import Preview, Prompt, compose, is_local
+from ..values import Origin, Reply, Request, Row, Timeouts
+from .compose import Preview, Prompt, compose
 from .explain import explain
 from .gateways import Gateways
 from .purse import Purse
+from .stack import Stack
 from .stream import Stream, with_figures
 
 if TYPE_CHECKING:
@@ -69,6 +68,7 @@ class Engine:
         self._rows: OrderedDict[str, Row] = OrderedDict()
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         self._chores: threading.Thread | None = None
+        self._stuck: dict[str, str] = {}
         self.gateways = Gateways(settings, client, pace_s)
         self.gateway = self.gateways.main
         self.catalog = Catalog(
@@ -79,7 +79,16 @@ class Engine:
         # Streams that nobody reads to their end are closed and booked while threads still run.
         self._at_exit = _closer(weakref.ref(self))
         atexit.register(self._at_exit)
-        self._send = fallback(self._stack(self.gateway, self.gateway.send), self._local)
+        self.stack = Stack(
+            lambda: self.settings,
+            self.gateways,
+            self.ledger,
+            self._purse,
+            session=self.session,
+            settled=self._settled,
+            stopped=self._look_again,
+            elsewhere=lambda local: Elsewhere(local, self.catalog.same, self._fell),
+        )
 
     @property
     def lacks_key(self) -> bool:
@@ -112,7 +121,7 @@ class Engine:
         request = compose(prompt, options, self.settings, origin, values=values)
         call_id = origin.call_id
         stream = Stream(
-            self._send(request),
+            self._followed(request),
             Accumulation(self.gateway.name, call_id, request.model),
             booked=self._booked,
             explain=lambda error, row: explain(error, row, self.catalog.models().closest),
@@ -121,6 +130,13 @@ class Engine:
         with self._lock:
             self._streams.add(stream)
         return stream
+
+    def _followed(self, request: Request) -> Generator[Event, None, None]:
+        """Send a request, or ask the model that has answered in its place before."""
+        if (stuck := self._stuck.get(request.model)) is not None:
+            yield Notice("fallback", f"{stuck} is asked: it answered in place of {request.model} before")
+            request = replace(request, model=stuck)
+        yield from self.stack.send()(request)
 
     def untold(self) -> tuple[str, ...]:
         """Return, once, what the settings say in vain: a mistyped name must not be passed over in silence."""
@@ -149,6 +165,8 @@ class Engine:
             settings, base_url=mine.base_url, home=mine.home, key=mine.key, timeouts=mine.timeouts,
             sources={**others, **fixed},
         )  # fmt: skip
+        if settings.rate_limits != mine.rate_limits:
+            self.stack.forget_limits()
         self._untold = tuple([text for text in settings.warnings if text not in mine.warnings])
         self.gateway.introduce(Attribution(settings.app_url, settings.app_name))
 
@@ -237,27 +255,10 @@ class Engine:
         """
         return self.ledger.standings(self._purse.all_limits(datetime.now(UTC)))
 
-    def _stack(self, gateway: Gateway, send: Send, *, free: bool = False) -> Send:
-        """Return ``send`` with the middleware of one gateway around it."""
-        purse = self._purse
-        desk = Desk(
-            self.session,
-            gateway.name,
-            fit=(lambda request, _: (request, Decimal(0))) if free else purse.fit,
-            settled=self._settled,
-            limits=(lambda _request, _now: ()) if free else purse.limits,
-            alert=purse.alert,
-            estimate=estimate_tokens,
-            stopped=self._look_for_orphans,
-            free=free,
-        )
-        return account(send, self.ledger, desk)
-
-    def _local(self, model: str) -> Send | None:
-        if not is_local(model):
-            return None
-        gateway, send = self.gateways.local(model, self.settings)
-        return self._stack(gateway, send, free=True)
+    def _fell(self, asked: str, served: str) -> None:
+        """Keep the model that answered for the next calls, if the user wants that."""
+        if self.settings.fallback_sticky:
+            self._stuck[asked] = served
 
     def _settled(self, row: Row) -> None:
         with self._lock:
@@ -280,6 +281,13 @@ class Engine:
         with self._lock:
             if self._chores is None:
                 self._chores = threading.Thread(target=self._do_chores, name="or_magic chores", daemon=True)
+                self._chores.start()
+
+    def _look_again(self) -> None:
+        """Look, beside what goes on, whether a budget is held for calls that are over."""
+        with self._lock:
+            if self._chores is None or not self._chores.is_alive():
+                self._chores = threading.Thread(target=self._look_for_orphans, name="or_magic chores", daemon=True)
                 self._chores.start()
 
     def _do_chores(self) -> None:

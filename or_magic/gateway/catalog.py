@@ -80,6 +80,11 @@ class Catalog:
                 self._models = _from_disk(self._path) or bundled()
             return self._models
 
+    def same(self, name: str, other: str) -> bool:
+        """Whether both mean the same model: an id, its alias, and the dated name that an answer carries."""
+        model = self.models().find(name)
+        return name == other or (model is not None and model is self.models().find(other))
+
     def refresh(self, *, force: bool = False) -> Models:
         """Ask the gateway if what is known is older than a day; what is known stays if it cannot be had."""
         known = self.models()

@@ -1,29 +1,42 @@
-"""Local servers behind a gateway that cannot be reached; OpenRouter's own fallback models are its own affair."""
+"""Which model answered in place of another: OpenRouter's own fallback list, and local servers behind the gateway."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from ..errors import CallTimeoutError, ConnectionFailedError
+from ..errors import CallTimeoutError, CircuitOpenError, ConnectionFailedError
 from ..events import Closed, Event, Notice, Piece, Send
 from ..values import Request
 
-_THEIRS = ("models", "provider", "plugins", "reasoning")  # fields that only OpenRouter knows
+_THEIRS = ("models", "provider", "plugins")  # fields that only OpenRouter knows
 
 
-def fallback(send: Send, local: Callable[[str], Send | None]) -> Send:
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Who else may answer.
+
+    ``local`` returns the Send of a ``local:NAME``, None for any other model. ``same`` says whether a model's name and
+    the one that an answer carries mean the same. ``fell`` is told who answered in place of whom.
+    """
+
+    local: Callable[[str], Send | None]
+    same: Callable[[str, str], bool] = lambda asked, served: asked == served
+    fell: Callable[[str, str], None] = lambda _asked, _served: None
+
+
+def fallback(send: Send, elsewhere: Elsewhere) -> Send:
     """Return ``send`` with the local servers that a request names behind it, each asked where all before are away.
 
-    ``local`` returns the Send of a ``local:NAME``, None for any other model. A server is asked only where nothing left
-    this side: whoever has got the question may bill it, and words of two models are never one answer.
+    A server is asked only where nothing left this side: whoever has got the question may bill it, and words of two
+    models are never one answer. OpenRouter's list is its own affair: here it is only said who answered.
     """
 
     def falling(request: Request) -> Generator[Event, None, None]:
-        own = local(request.model)
+        own = elsewhere.local(request.model)
         asked = plain(request) if own else request
-        closed, attempts = yield from _attempts(own or send, asked, holding=bool(request.elsewhere))
+        closed, attempts = yield from _attempts(own or send, asked, elsewhere, holding=bool(request.elsewhere))
         for name in request.elsewhere:
             if closed is None:
                 return
@@ -31,7 +44,9 @@ def fallback(send: Send, local: Callable[[str], Send | None]) -> Send:
             yield Notice("fallback", f"{_reason(closed)} {name} is asked instead of {asked.model}.")
             origin = replace(asked.origin, attempt=asked.origin.attempt + attempts)
             asked = replace(plain(request), model=name, origin=origin)
-            closed, attempts = yield from _attempts(local(name) or send, asked, holding=True)
+            closed, attempts = yield from _attempts(
+                elsewhere.local(name) or send, asked, elsewhere, holding=True, instead_of=request.model
+            )
         if closed is not None:
             yield closed
 
@@ -43,20 +58,42 @@ def plain(request: Request) -> Request:
     return replace(request, params={name: value for name, value in request.params.items() if name not in _THEIRS})
 
 
-def _attempts(send: Send, request: Request, *, holding: bool) -> Generator[Event, None, tuple[Closed | None, int]]:
+def _attempts(
+    send: Send, request: Request, elsewhere: Elsewhere, *, holding: bool, instead_of: str | None = None
+) -> Generator[Event, None, tuple[Closed | None, int]]:
     """Pass the events on; return the end instead where ``holding`` and nobody was reached, and how often was tried."""
     began, attempts = False, 0
     with closing(send(request)) as stream:
         for event in stream:
-            attempts += isinstance(event, Closed)
-            if isinstance(event, Closed) and event.final and holding and not began and _away(event):
-                return event, attempts
+            if isinstance(event, Closed):
+                attempts += 1
+                if event.final and holding and not began and _away(event):
+                    return event, attempts
+                yield from _served(request, event, elsewhere, instead_of)
             began = began or isinstance(event, Piece)
             yield event
     return None, attempts
 
 
+def _served(request: Request, closed: Closed, elsewhere: Elsewhere, instead_of: str | None) -> Generator[Event]:
+    """Tell who answered, if it was not who was asked."""
+    if closed.status != "ok":
+        return
+    if instead_of is not None:
+        elsewhere.fell(instead_of, request.model)
+        return
+    others = request.params.get("models")
+    if not isinstance(others, (list, tuple)) or not closed.model or elsewhere.same(request.model, closed.model):
+        return
+    served = next((name for name in map(str, others) if elsewhere.same(name, closed.model)), None)
+    if served is not None:
+        elsewhere.fell(request.model, served)
+        yield Notice("fallback", f"{served} answered in place of {request.model}")
+
+
 def _away(closed: Closed) -> bool:
+    if isinstance(closed.error, CircuitOpenError):
+        return closed.error.whole_gateway
     return not closed.sent and isinstance(closed.error, (ConnectionFailedError, CallTimeoutError))
 
 

@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from ..errors import (
+    UNSENT,
     CallError,
     CallTimeoutError,
     ConnectionFailedError,
@@ -261,7 +262,7 @@ class _Call:
     def _billed(self) -> str:
         unknown = len([before for before in self.failed if not before.free])
         if not unknown:
-            return "Nothing was billed."
+            return "Nothing was billed." if any(before.sent for before in self.failed) else UNSENT
         attempts = "an attempt" if unknown == 1 else f"{unknown} attempts"
         return f"What {attempts} before it cost is not known yet."
 

@@ -32,7 +32,7 @@ class Gateway:
 
 
 def _offline(home: Path, _: Path) -> Iterator[Gateway]:
-    with connect(offline=True, home=home, timeouts=LIMITS) as session:
+    with connect(offline=True, home=home, timeouts=LIMITS, retries=0) as session:
         server = session.engine.gateways.server
         assert server is not None
         yield Gateway(session, server.port, "offline/plain", "offline/cut", "offline/error-402", "no/such-model")
@@ -51,7 +51,7 @@ def _plain_openai(home: Path, _: Path) -> Iterator[Gateway]:
 def _their_client(home: Path, _: Path) -> Iterator[Gateway]:
     simulator = Simulator()
     client = openai.OpenAI(base_url=simulator.url, api_key="theirs")
-    with client, connect(client=client, home=home, timeouts=LIMITS) as session:
+    with client, connect(client=client, home=home, timeouts=LIMITS, retries=0) as session:
         yield Gateway(session, simulator.port, "offline/plain", "offline/cut", "offline/error-402", "no/such-model")
     simulator.close()
 
@@ -66,7 +66,7 @@ def _replay(home: Path, shared: Path) -> Iterator[Gateway]:
 def _simulated(home: Path, *models: str, options: tuple[str, ...] = (), tells_cost: bool = True) -> Iterator[Gateway]:
     complete, cut, refused, unknown = models
     simulator = Simulator(*options)
-    with connect(base_url=simulator.url, home=home, timeouts=LIMITS) as session:
+    with connect(base_url=simulator.url, home=home, timeouts=LIMITS, retries=0) as session:
         yield Gateway(session, simulator.port, complete, cut, refused, unknown, tells_cost)
     simulator.close()
 
@@ -204,7 +204,7 @@ def test_refusals_keep_the_connection_too(gateway: Gateway) -> None:
 
 def test_nobody_there_is_not_sent_and_not_booked(home: Path) -> None:
     """What never left cannot cost anything, and the error says so."""
-    with connect(base_url=f"http://127.0.0.1:{dead_port()}/v1", home=home, timeouts=LIMITS) as session:
+    with connect(base_url=f"http://127.0.0.1:{dead_port()}/v1", home=home, timeouts=LIMITS, retries=0) as session:
         with pytest.raises(ConnectionFailedError, match=r"Nothing was sent\."):
             session.ask("Hello?")
         assert [] == books(session.engine.ledger.path)

@@ -101,9 +101,13 @@ def play(session: Session, nowhere: Session, plan: Plan) -> Seen:
     return Seen(plan, stream.reply.status, None)
 
 
+# Every call is one attempt here: what is compared is the books.
+PLAIN: dict[str, Any] = {"timeouts": LIMITS, "retries": 0, "circuit_breaker": False}
+
+
 def run(home: Path, count: int, seed: int) -> None:
-    nowhere = connect(base_url=f"http://127.0.0.1:{dead_port()}/v1", home=home / "nowhere", timeouts=LIMITS)
-    with nowhere, connect(offline=True, home=home, timeouts=LIMITS) as session:
+    nowhere = connect(base_url=f"http://127.0.0.1:{dead_port()}/v1", home=home / "nowhere", **PLAIN)
+    with nowhere, connect(offline=True, home=home, **PLAIN) as session:
         with ThreadPoolExecutor(64) as pool:
             seen = list(pool.map(lambda plan: play(session, nowhere, plan), plans(count, seed)))
         server = session.engine.gateways.server

@@ -41,7 +41,7 @@ def live(orders: dict[str, Any]) -> None:
     arm(orders.get("point", ""), orders.get("nth", 1))
     acks = os.open(orders["acks"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     limits = Timeouts(10, 20, 20, 30)
-    with connect(base_url=orders["url"], home=Path(orders["home"]), timeouts=limits) as session:
+    with connect(base_url=orders["url"], home=Path(orders["home"]), timeouts=limits, retries=0) as session:
         for number in range(orders["calls"]):
             name = f"{orders['name']}/{number:02}"
             stream = session.stream(f"{name}: say something.", model=orders["model"], tag=name)

@@ -38,7 +38,7 @@ def open_session(home: Path) -> Iterator[Connect]:
     opened: list[Session] = []
 
     def connected(**settings: Any) -> Session:
-        opened.append(connect(**({"timeouts": LIMITS} | settings)))
+        opened.append(connect(**({"timeouts": LIMITS, "retries": 0, "circuit_breaker": False} | settings)))
         return opened[-1]
 
     yield connected

@@ -56,7 +56,7 @@ def _spend(home: Path, usd: str, processes: int, threads: int, killed: int) -> l
     try:
         command = [sys.executable, "-c", _WORKER, simulator.url, str(home), usd, str(threads), MODEL]
         workers = [
-            subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=None, text=True)
             for _ in range(processes)
         ]
         told: list[dict[str, Any]] = []

@@ -281,9 +281,13 @@ def test_kernels_that_write_at_once_lose_nothing(home: Path) -> None:
 
 def test_every_name_of_the_file_is_a_setting(home: Path) -> None:
     """And every one of them can be written."""
-    values = {name: "2.50" if name in BUDGETS else "yes" if name == "fallback_sticky" else "a://b" for name in NAMES}
+    special = {"fallback_sticky": "yes", "circuit_breaker": "no", "retries": "5", **dict.fromkeys(BUDGETS, "2.50")}
+    values = dict.fromkeys(NAMES, "a://b") | special
     for name in NAMES:
         assert write_setting(home, name, values[name])
-    meant = {name: Decimal("2.50") if name in BUDGETS else PLAIN[name](values[name]) for name in NAMES}
+    meant = {name: PLAIN[name](values[name]) for name in NAMES}
+    assert (Decimal("2.50"), True, False, 5) == tuple(
+        meant[name] for name in ("daily_budget", "fallback_sticky", "circuit_breaker", "retries")
+    )
     assert meant == read_config(home).settings
     assert {f.name for f in fields(Settings)} >= set(NAMES) - set(BUDGETS)

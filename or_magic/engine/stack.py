@@ -1,0 +1,112 @@
+"""The middleware around each gateway of a session, outermost first: fallback, retry, breaker, rate limit, account."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from decimal import Decimal
+
+from ..events import Send
+from ..gateway.http import Gateway
+from ..ledger import Ledger
+from ..middleware.account import Desk, account
+from ..middleware.breaker import Breakers, breaker
+from ..middleware.fallback import Elsewhere, fallback
+from ..middleware.rate_limit import Limit, Limiter, built_in, rate_limit
+from ..middleware.retry import Policy, retry
+from ..pricing import estimate_tokens
+from ..settings import Settings
+from ..values import Request, Row
+from .compose import is_local
+from .gateways import Gateways
+from .purse import Purse
+
+
+class Stack:
+    """What a session sends through; each call follows the settings as they are when it begins."""
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        gateways: Gateways,
+        ledger: Ledger,
+        purse: Purse,
+        *,
+        session: str,
+        settled: Callable[[Row], None],
+        stopped: Callable[[], None],
+        elsewhere: Callable[[Callable[[str], Send | None]], Elsewhere],
+    ) -> None:
+        self._settings = settings
+        self._gateways = gateways
+        self._ledger = ledger
+        self._purse = purse
+        self._session = session
+        self._settled = settled
+        self._stopped = stopped
+        self._elsewhere = elsewhere(self._local)
+        self._lock = threading.Lock()
+        self._limiters: dict[str, Limiter] = {}
+        self.breakers = Breakers()
+
+    def send(self) -> Send:
+        """Return the Send of a call that begins now."""
+        main = self._gateways.main
+        return fallback(self._around(main, main.send, self._desk(main.name)), self._elsewhere)
+
+    def state(self) -> list[str]:
+        """Return a line for each circuit that is open and each limit that counts."""
+        with self._lock:
+            limiters = list(self._limiters.values())
+        return [*self.breakers.state(), *(line for limiter in limiters for line in limiter.state())]
+
+    def forget_limits(self) -> None:
+        """Begin with the limits of the settings as they are now."""
+        with self._lock:
+            self._limiters.clear()
+
+    def _around(self, gateway: Gateway, send: Send, desk: Desk) -> Send:
+        settings = self._settings()
+        send = rate_limit(account(send, self._ledger, desk), self._limiter(gateway.name), self._pause)
+        if settings.circuit_breaker:
+            send = breaker(send, self.breakers, gateway.name)
+        return retry(send, self._pause, Policy(attempts=1 + settings.retries))
+
+    def _desk(self, gateway: str) -> Desk:
+        purse = self._purse
+        return Desk(
+            self._session,
+            gateway,
+            fit=purse.fit,
+            settled=self._settled,
+            limits=purse.limits,
+            alert=purse.alert,
+            estimate=estimate_tokens,
+            stopped=self._stopped,
+        )
+
+    def _local(self, model: str) -> Send | None:
+        """Return the Send of ``local:NAME``: it bills nothing, so no budget has to be looked up."""
+        if not is_local(model):
+            return None
+        gateway, send = self._gateways.local(model, self._settings())
+        desk = Desk(
+            self._session,
+            gateway.name,
+            fit=lambda request, _: (request, Decimal(0)),
+            settled=self._settled,
+            estimate=estimate_tokens,
+            free=True,
+        )
+        return self._around(gateway, send, desk)
+
+    def _limiter(self, gateway: str) -> Limiter:
+        with self._lock:
+            if gateway not in self._limiters:
+                paces = self._settings().rate_limits
+                told = {model: Limit(pace.requests, pace.tokens) for model, pace in paces.items()}
+                self._limiters[gateway] = Limiter({**built_in(gateway), **told}, estimate_tokens)
+            return self._limiters[gateway]
+
+    def _pause(self, request: Request, seconds: float) -> bool:
+        return self._gateways.main.brake(request.origin.call_id).pause(seconds)
