@@ -56,20 +56,25 @@ def _cell(frame: pd.DataFrame) -> pd.Series[Any]:
     notebooks = frame["notebook"].cat
     width = len(notebooks.categories) + 1
     both, pairs = pd.factorize(ids * width + notebooks.codes.to_numpy().astype(np.int64) % width)
-    asked = [0] * width
+    names = _cell_names(pairs.tolist(), list(cells), [*map(_name, notebooks.categories), ""])
+    different = sorted(set(names))
+    number = {name: code for code, name in enumerate(different)}
+    codes = np.array([number[name] for name in names], np.int64)[both]
+    return pd.Series(pd.Categorical.from_codes(codes, pd.Index(different, dtype="str")), index=frame.index)
+
+
+def _cell_names(pairs: list[int], cells: list[str], notebooks: list[str]) -> list[str]:
+    """Return a name for every pair of a cell and a notebook, which come in the order of asking."""
+    asked = [0] * len(notebooks)
     names = []
-    for pair in pairs:  # in the order of asking
-        cell, notebook = divmod(int(pair), width)
-        place = _name(notebooks.categories[notebook]) if notebook < width - 1 else ""
+    for pair in pairs:
+        cell, place = divmod(pair, len(notebooks))  # -1 is no cell
+        words = [notebooks[place]] if notebooks[place] else []
         if cell >= 0:
-            asked[notebook] += 1
-            names.append(" · ".join([*[place] * bool(place), str(asked[notebook]), str(cells[cell])[:_ID_LETTERS]]))
-        else:
-            names.append(f"{place} · no cell" if place else "no cell")
-    different, codes = np.unique(names, return_inverse=True) if names else (np.zeros(0, str), np.zeros(0, np.int64))
-    return pd.Series(
-        pd.Categorical.from_codes(codes[both] if names else codes, pd.Index(different, dtype="str")), index=frame.index
-    )
+            asked[place] += 1
+            words += [str(asked[place]), cells[cell][:_ID_LETTERS]]
+        names.append(" · ".join(words if cell >= 0 else [*words, "no cell"]))
+    return names
 
 
 def _name(notebook: str) -> str:

@@ -43,7 +43,7 @@ def plot_by(frame: pd.DataFrame, by: str, total: Total, ax: Axes | None = None, 
     colours = [paper.COLOURS[0] if place < MOST_BARS or len(table) == len(names) else paper.OTHER for place in places]
     paper.dollar_axis(ax.xaxis, float((known + guessed).max()))
     ax.barh(places, known, height=0.62, color=colours)
-    ax.barh(places, guessed, left=known, height=0.62, color="none", edgecolor=colours, hatch=paper.HATCH, linewidth=0)
+    ax.barh(places, guessed, left=known, height=0.62, **paper.hatched(colours))
     for place in places:
         words = _amount(billed_usd[place], estimated_usd[place], int(unknown[place]))
         _beside(ax, words, float(known[place] + guessed[place]), int(place), ours=ours)
@@ -51,6 +51,8 @@ def plot_by(frame: pd.DataFrame, by: str, total: Total, ax: Axes | None = None, 
     ax.invert_yaxis()
     paper.style(ax, f"Spend by {by}: {total}", ours=ours)
     ax.tick_params(axis="y", length=0)
+    if by == "cell":
+        paper.caption(ax, "notebook · number in the order of asking · beginning of the cell's id", ours=ours)
     return ax
 
 

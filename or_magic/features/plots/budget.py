@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from .paper import ALARM, OTHER, told
+from ...values import dollars
+from .paper import ALARM, OTHER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,10 +29,10 @@ def draw_budget(ax: Axes, name: str, limit_usd: Decimal, most_usd: float, state:
         [0, 1],
         [limit, limit] if there else [float("nan")] * 2,
         transform=ax.get_yaxis_transform(),
-        linestyle=(0, (4, 3)),
+        linestyle=(0, (2.6, 2)),
         linewidth=1.3,
         color=ALARM if alarming else OTHER,
-        label=f"{name} budget  {told(limit)}{'' if there else ' ↑'}  {state}".rstrip(),
+        label=f"{name}  {_amount(limit_usd)}{'' if there else ' ↑'}  {state}".rstrip(),
         zorder=1.9,
     )
 
@@ -38,5 +40,12 @@ def draw_budget(ax: Axes, name: str, limit_usd: Decimal, most_usd: float, state:
 def share_text(spent_usd: float, limit_usd: Decimal, *, at_least: bool) -> str:
     """Return how much of a budget is spent; ``at_least`` where calls of unknown cost are missing."""
     share = 100 * spent_usd / float(limit_usd) if limit_usd else 100.0
-    number = "< 1" if 0 < share < 1 and not at_least else f"{share:,.0f}"
-    return f"{'≥ ' if at_least else ''}{number} % spent"
+    if at_least:
+        return f"≥ {math.floor(share):,} % spent"
+    return f"{'< 1' if 0 < share < 1 else format(math.floor(share), ',')} % spent"  # 100 % is when it is
+
+
+def _amount(limit_usd: Decimal) -> str:
+    """Return the amount as people set it: $1.00, $0.018."""
+    exponent = limit_usd.normalize().as_tuple().exponent
+    return dollars(limit_usd, digits=max(2, -exponent if isinstance(exponent, int) else 0))

@@ -95,17 +95,15 @@ def _stack(ax: Axes, days: _Days, found: list[Share], x: Floats, width: float) -
             [paper.told(billed.sum())] * bool(billed.any() or not estimated.any())
             + [f"~{paper.told(estimated.sum())}"] * bool(estimated.any())
         )
-        label = f"{paper.short(share.name)}  {words}"
+        label = paper.entry(share.name, words)
         _parts(ax, x, tops, tops + billed, width, facecolor=share.colour, linewidth=0, label=label)
         tops = tops + billed
         if estimated.any():
-            hatched = {"facecolor": "none", "edgecolor": share.colour, "hatch": paper.HATCH, "linewidth": 0}
-            _parts(ax, x, tops, tops + estimated, width, **hatched)
+            _parts(ax, x, tops, tops + estimated, width, **paper.hatched(share.colour))
             tops = tops + estimated
     if not np.isnan(days.estimated).all():
         nobody = np.zeros(len(x))
-        hatched = {"facecolor": "none", "edgecolor": paper.OTHER, "hatch": paper.HATCH, "linewidth": 0}
-        _parts(ax, x, nobody, nobody, width, **hatched, label="estimated")
+        _parts(ax, x, nobody, nobody, width, **paper.hatched(paper.OTHER), label="estimated")
     return tops
 
 
@@ -129,7 +127,7 @@ def _budget(ax: Axes, tops: Floats, x: Floats, width: float, limit_usd: Decimal 
     past = tops >= ALARM_SHARE * float(limit_usd)
     over = int((tops > float(limit_usd)).sum())
     state = " · ".join([f"{over} over"] * bool(over) + [f"{past.sum() - over} past 80 %"] * bool(past.sum() - over))
-    draw_budget(ax, "day" if whole else "all sessions' day", limit_usd, most_usd, state)
+    draw_budget(ax, "day budget" if whole else "day budget (all sessions)", limit_usd, most_usd, state)
     ax.hlines(tops[past], x[past] - width / 2, x[past] + width / 2, color=paper.ALARM, linewidth=3)
     return max(most_usd, float(limit_usd)) if in_picture(limit_usd, most_usd) else most_usd
 

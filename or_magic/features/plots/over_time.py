@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 2000
 _SECOND = 1 / 86_400  # of a day, which is matplotlib's unit of time
+_MINUTE = 60 * _SECOND
 _LINE: Mapping[str, Any] = {"drawstyle": "steps-post", "clip_on": False, "solid_capstyle": "round"}
 _END: Mapping[str, Any] = {"marker": "o", "markersize": 4, "markevery": [-1]}
 
@@ -44,17 +45,21 @@ def plot_over_time(
     days, usd = _days(frame["started_at"]), frame["cost_usd"].to_numpy()
     last = max(float(days[-1]), float(days[0]) + _SECOND)
     most_usd = 0.0
+    together = _steps(days[known], usd[known], last)
+    if budgets and (len(lines) > 1 or known.sum() > len(lines[0].rows)):
+        label = paper.entry("together", paper.told(float(usd[known].sum())))
+        ax.plot(*together, **_LINE, **_END, color=paper.OTHER, linewidth=1.2, label=label)
+        most_usd = float(together[1][-1])
     for line in lines:
+        label = paper.entry(line.name, paper.told(float(usd[line.rows].sum())))
         x, y = _steps(days[line.rows], usd[line.rows], last)
         most_usd = max(most_usd, float(y[-1]))
-        label = f"{paper.short(line.name)}  {paper.told(float(usd[line.rows].sum()))}"
         ax.plot(x, y, **_LINE, **_END, color=line.colour, linewidth=1.8, label=label)
-    if budgets:
-        alone = len(lines) == 1 and known.sum() == len(lines[0].rows)
-        together = _steps(days[known], usd[known], last)
-        most_usd = _draw_budgets(ax, together, budgets, alone=alone, at_least=bool(total.unknown_calls))
+    for name, limit_usd in (budgets or {}).items():
+        most_usd = max(most_usd, _draw_budget(ax, together, name, limit_usd, at_least=bool(total.unknown_calls)))
     _time_axis(ax)
-    ax.set_xlim(float(days[0]), last)
+    free = max(0.0, _MINUTE - (last - float(days[0]))) / 2
+    ax.set_xlim(float(days[0]) - free, last + free)
     paper.dollar_axis(ax.yaxis, most_usd)
     paper.style(ax, f"Spend over time: {total}", ours=ours)
     paper.legend(ax, ours=ours)
@@ -79,28 +84,18 @@ def thin(x: Floats, y: Floats, limit: int = MOST_POINTS) -> Numbers:
     return np.unique(np.concatenate([firsts, ends - 1, lows, highs]))
 
 
-def _draw_budgets(
-    ax: Axes, together: tuple[Floats, Floats], budgets: Mapping[str, Decimal], *, alone: bool, at_least: bool
-) -> float:
-    """Draw the sum of all lines, unless there is one ``alone``, and the budgets; return the highest dollar drawn."""
-    import numpy as np
-
+def _draw_budget(ax: Axes, together: tuple[Floats, Floats], name: str, limit_usd: Decimal, *, at_least: bool) -> float:
+    """Draw a budget, and in red what all models spent past 80 % of it; return the highest dollar drawn."""
     x, y = together
-    spent_usd = float(y[-1])
-    if not alone:
-        label = f"together  {paper.told(spent_usd)}"
-        ax.plot(x, y, **_LINE, **_END, color=paper.OTHER, linewidth=1.2, label=label, zorder=1.95)
-    for name, limit_usd in budgets.items():
-        state = share_text(spent_usd, limit_usd, at_least=at_least)
-        draw_budget(ax, name, limit_usd, spent_usd, state)
-        past = y >= ALARM_SHARE * float(limit_usd)
-        if past.any():
-            first = int(past.argmax())
-            ax.plot(x[first:], y[first:], **_LINE, **_END, color=paper.ALARM, linewidth=2.2, zorder=2.5)
-            start = "_no legend"
-            ax.plot(x[first], y[first], "o", color=paper.ALARM, markersize=4, label=start, clip_on=False)
-    drawn = [float(limit_usd) for limit_usd in budgets.values() if in_picture(limit_usd, spent_usd)]
-    return float(np.max([spent_usd, *drawn]))
+    spent_usd, limit = float(y[-1]), float(limit_usd)
+    state = share_text(spent_usd, limit_usd, at_least=at_least)
+    draw_budget(ax, f"{name} budget", limit_usd, spent_usd, state)
+    past = y >= ALARM_SHARE * limit
+    if past.any():
+        x, y = x[past], y[past]
+        ax.plot(x, y, **_LINE, color=paper.ALARM, linewidth=2.2, zorder=2.5)
+        ax.plot(x[[0, -1]], y[[0, -1]], "o", color=paper.ALARM, markersize=4, clip_on=False, zorder=2.5)
+    return limit if in_picture(limit_usd, spent_usd) else spent_usd
 
 
 def _steps(days: Floats, usd: Floats, last: float) -> tuple[Floats, Floats]:

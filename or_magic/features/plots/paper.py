@@ -23,9 +23,9 @@ ALARM = "#dc3d43"
 # JupyterLab lays a white plate under a transparent picture whose tick labels are all dark, or all light, by its
 # measure. These two greys look alike and lie on either side of it.
 X_INK, Y_INK = "#7a7a7a", "#828282"
-HATCH = "////"
 _WIDTH_IN = 8.6
 _LONGEST_LABEL = 40
+_LONGEST_IN_LEGEND = 30
 NOTHING = "No calls to plot yet."
 
 
@@ -54,12 +54,30 @@ def style(ax: Axes, title: str, *, ours: bool) -> None:
 
 def legend(ax: Axes, *, ours: bool) -> None:
     """Name what is drawn, beside the axes where the figure is ours; the user's may hold a neighbour there."""
-    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02)} if ours else {"loc": "best"}
-    drawn = ax.legend(**place, frameon=False, handlelength=1.2, labelcolor="linecolor", fontsize=9)
-    for text, handle in zip(drawn.get_texts(), drawn.legend_handles, strict=True):
+    from matplotlib.colors import to_rgb
+
+    place: dict[str, Any] = {"loc": "best", "fontsize": 8}
+    if ours:
+        place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02), "fontsize": 9}
+    drawn = ax.legend(**place, frameon=False, handlelength=1.2, labelcolor="linecolor")
+    for text in drawn.get_texts():
         text.set_parse_math(False)  # two dollar signs would be a formula
-        if ours and not hasattr(handle, "get_linestyle"):
-            text.set_color(Y_INK)
+        text.set_color(to_rgb(text.get_color()))  # what is hatched is drawn pale
+
+
+def caption(ax: Axes, words: str, *, ours: bool) -> None:
+    """Write below the axes how to read them."""
+    text = ax.set_xlabel(words, loc="left", fontsize=9, labelpad=6, parse_math=False)
+    if ours:
+        text.set_color(X_INK)
+
+
+def hatched(colours: Any) -> dict[str, Any]:
+    """Return the look of what is estimated."""
+    from matplotlib.colors import to_rgba_array
+
+    look: Any = to_rgba_array(colours)
+    return {"facecolor": look * (1, 1, 1, 0.22), "edgecolor": look, "hatch": "////", "linewidth": 0}
 
 
 def say(ax: Axes, sentence: str) -> Axes:
@@ -100,6 +118,11 @@ def short(name: str, longest: int = _LONGEST_LABEL) -> str:
     """Return a name without its middle where it is long: beginning and end tell it from others."""
     half = longest // 2
     return name if len(name) <= longest else f"{name[: half - 1]}…{name[-half:]}"
+
+
+def entry(name: str, words: str) -> str:
+    """Return a line of a legend."""
+    return f"{short(name, _LONGEST_IN_LEGEND)}  {words}"
 
 
 def dollars_text(amount_usd: float, step_usd: float) -> str:

@@ -48,19 +48,17 @@ SPREADS: Mapping[str, Spread] = {
 class _Row:
     name: str
     colour: str
-    values: Floats
+    values: Floats  # they rise
 
     @property
     def figures(self) -> tuple[float, float]:
         """Median and 95th percentile."""
-        import numpy as np
-
-        median, p95 = np.quantile(self.values, (0.5, 0.95))
+        median, p95 = _quantiles(self.values, (0.5, 0.95))
         return float(median), float(p95)
 
 
 def plot_spread(frame: pd.DataFrame, kind: str, ax: Axes | None = None, *, simulated: bool = False) -> Axes:
-    """Draw a row per model, the best on top, of the finished answers; what is left out stands in the title.
+    """Draw a row per model, the best on top, of the finished answers; what is left out is said below.
 
     ``kind`` is a key of ``SPREADS``. Up to 300 answers of a model every one is a dot, beyond that every dot stands for
     as many answers, the quickest and the slowest among them.
@@ -68,7 +66,7 @@ def plot_spread(frame: pd.DataFrame, kind: str, ax: Axes | None = None, *, simul
     spread = SPREADS[kind]
     rows = _rows(frame, spread)
     ours = ax is None
-    ax = paper.axes(1.05 + 0.46 * max(len(rows), 2) if rows else 1) if ax is None else ax
+    ax = paper.axes(0.95 + 0.46 * len(rows) if rows else 1) if ax is None else ax
     if not rows:
         return paper.say(ax, _why_nothing(frame, spread))
     for place, row in enumerate(rows):
@@ -76,7 +74,8 @@ def plot_spread(frame: pd.DataFrame, kind: str, ax: Axes | None = None, *, simul
     ax.set_ylim(len(rows) - 0.5, -0.5)
     shown = sum(len(row.values) for row in rows)
     log = _value_axis(ax, rows, spread)
-    paper.style(ax, _title(spread, shown, len(frame) - shown, log=log, simulated=simulated), ours=ours)
+    paper.style(ax, spread.title + ", simulated" * simulated, ours=ours)
+    paper.caption(ax, _how_to_read(len(frame) - shown, len(frame), log=log), ours=ours)
     ax.tick_params(axis="y", length=0)
     _figures(ax, rows, spread, ours=ours)
     return ax
@@ -96,29 +95,39 @@ def _rows(frame: pd.DataFrame, spread: Spread) -> list[_Row]:
     calls = np.bincount(codes, minlength=len(names))
     ranked = [code for code in np.lexsort((np.arange(len(names)), -calls)) if calls[code]]
     shown = ranked if len(ranked) <= MOST_ROWS + 1 else ranked[:MOST_ROWS]
-    rows = [_Row(names[code], paper.COLOURS[0], values[places[codes == code]]) for code in shown]
+    rows = [_Row(names[code], paper.COLOURS[0], np.sort(values[places[codes == code]])) for code in shown]
     rows.sort(key=lambda row: row.figures[0] * (-1 if spread.more_is_better else 1))
     if len(shown) < len(ranked):
         others = np.isin(codes, ranked[MOST_ROWS:])
-        rows.append(_Row(f"{len(ranked) - MOST_ROWS} others", paper.OTHER, values[places[others]]))
+        rows.append(_Row(f"{len(ranked) - MOST_ROWS} others", paper.OTHER, np.sort(values[places[others]])))
     return rows
+
+
+def _quantiles(values: Floats, at: Sequence[float] | Floats) -> Floats:
+    """Return what numpy's function of that name does, of values that rise: those need no second sorting."""
+    import numpy as np
+
+    places = (len(values) - 1) * np.asarray(at)
+    low = places.astype(np.int64)
+    high = np.minimum(low + 1, len(values) - 1)
+    return values[low] + (values[high] - values[low]) * (places - low)
 
 
 def _draw_row(ax: Axes, place: int, row: _Row) -> None:
     """Draw the dots, and below them from the 5th to the 95th percentile a line, over the middle half a bar."""
     import numpy as np
 
-    dots = np.sort(row.values)
+    dots = row.values
     if len(dots) > MOST_DOTS:
-        dots = np.quantile(dots, np.linspace(0, 1, MOST_DOTS))
+        dots = _quantiles(dots, np.linspace(0, 1, MOST_DOTS))
     # Multiples of the golden ratio lie far from each other: no chance, no two pictures of the same calls.
     aside = (np.arange(len(dots)) * _GOLDEN % 1 - 0.5) if len(dots) > 1 else np.zeros(1)
-    alpha = 0.75 if len(dots) < 30 else 0.45
-    ax.scatter(dots, place - 0.1 + 0.4 * aside, s=9, color=row.colour, alpha=alpha, linewidths=0)
+    size, alpha = (16, 0.8) if len(dots) < 30 else (9, 0.6)
+    ax.scatter(dots, place - 0.1 + 0.4 * aside, s=size, color=row.colour, alpha=alpha, linewidths=0)
     median, p95 = row.figures
     low = place + 0.27
     if len(row.values) >= _FEW:
-        p5, p25, p75 = np.quantile(row.values, (0.05, 0.25, 0.75))
+        p5, p25, p75 = _quantiles(row.values, (0.05, 0.25, 0.75))
         ax.plot([p5, p95], [low, low], color=row.colour, linewidth=1.2, solid_capstyle="butt")
         ax.plot([p25, p75], [low, low], color=row.colour, linewidth=4, solid_capstyle="butt")
     ax.plot([median], [low], "|", color=row.colour, markersize=9, markeredgewidth=2.2)
@@ -128,7 +137,7 @@ def _value_axis(ax: Axes, rows: list[_Row], spread: Spread) -> bool:
     """Scale the axis, and return whether it is logarithmic."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-    least, most = min(row.values.min() for row in rows), max(row.values.max() for row in rows)
+    least, most = min(row.values[0] for row in rows), max(row.values[-1] for row in rows)
     log = bool(most > _LOG_BEYOND * min(row.figures[0] for row in rows))
     if log:
         ax.set_xscale("log")
@@ -179,14 +188,15 @@ def _figure(value: float) -> str:
     return f"{value:,.{digits}f}"
 
 
-def _title(spread: Spread, shown: int, left_out: int, *, log: bool, simulated: bool) -> str:
-    words = [spread.title + ", simulated" * simulated + ", log scale" * log]
+def _how_to_read(left_out: int, calls: int, *, log: bool) -> str:
+    """Return what must be known of the picture: its scale and what is missing from it."""
+    words = ["logarithmic scale"] * log
     if left_out:
-        words.append(f"{left_out:,} of {shown + left_out:,} calls not finished or not measured")
+        words.append(f"{left_out:,} of {calls:,} calls left out: not finished, or not measured")
     return " · ".join(words)
 
 
 def _why_nothing(frame: pd.DataFrame, spread: Spread) -> str:
     if frame.empty:
         return paper.NOTHING
-    return f"{spread.title}: none of {len(frame):,} calls is finished and measured."
+    return f"{spread.title}: no call is finished and measured ({len(frame):,} made)."
