@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def local_days(started: pd.Series[Any]) -> tuple[Codes, list[date]]:
         return np.zeros(0, np.int64), []
     first, last = (moment.to_pydatetime().astimezone().date() for moment in (started.min(), started.max()))
     dates = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    midnights = [datetime.combine(day, time()).astimezone(UTC) for day in dates]
-    edges = np.array([int(midnight.timestamp()) * 1_000_000 for midnight in midnights])
+    # Not by astimezone: where the clock skips midnight, that is an hour too early.
+    edges = np.array([int(datetime.combine(day, time()).timestamp()) * 1_000_000 for day in dates])
     return np.maximum(np.searchsorted(edges, started.array.asi8, side="right") - 1, 0), dates
 
 
