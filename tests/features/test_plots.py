@@ -560,6 +560,17 @@ def test_axes_of_the_users_are_used(tmp_path: Path, by: str | None) -> None:
     assert before == (ax.get_facecolor(), ax.xaxis.get_tick_params().get("labelcolor"))
 
 
+@pytest.mark.parametrize("by", [None, "day"])
+def test_a_legend_covers_nothing_where_the_users_figure_makes_room(tmp_path: Path, by: str | None) -> None:
+    """Eleven lines of text on a small picture would hide it."""
+    figure, (above, below) = plt.subplots(2, 1, layout="constrained", figsize=(5, 8))
+    tracker_of(tmp_path, *[row(n, model=f"m{n}") for n in range(8)]).plot(by, ax=above)
+    figure.canvas.draw()
+    box = above.get_legend().get_window_extent()
+    assert box.y1 < above.get_window_extent().y0
+    assert box.y0 > below.get_window_extent().y1
+
+
 def contrast(colour: str, page: str) -> float:
     """WCAG's contrast of two colours."""
 

@@ -53,12 +53,14 @@ def style(ax: Axes, title: str, *, ours: bool) -> None:
 
 
 def legend(ax: Axes, *, ours: bool) -> None:
-    """Name what is drawn, beside the axes where the figure is ours; the user's may hold a neighbour there."""
+    """Name what is drawn: beside our axes, below the user's if their figure makes room for it, else in them."""
     from matplotlib.colors import to_rgb
 
     place: dict[str, Any] = {"loc": "best", "fontsize": 8}
     if ours:
         place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02), "fontsize": 9}
+    elif ax.figure.get_layout_engine() is not None:
+        place |= {"loc": "upper left", "bbox_to_anchor": (0, 0), "borderaxespad": 4}
     drawn = ax.legend(**place, frameon=False, handlelength=1.2, labelcolor="linecolor")
     for text in drawn.get_texts():
         text.set_parse_math(False)  # two dollar signs would be a formula
