@@ -137,11 +137,10 @@ class Tracker:
 
     def _holding(self, everything: bool, since: Since, *names: str) -> Mapping[str, Decimal]:
         """Return the named budgets, or those whose spend a line over time of this view is."""
-        if self._simulated:
-            return {}  # the simulator's money counts against no budget
         if not names and since is None:
             names = ("total",) if everything else ("session",)
-        limits = [standing.limit for standing in self._standings()]
+        # The simulator's money counts against no budget.
+        limits = [standing.limit for standing in self._standings()] if names and not self._simulated else []
         return {limit.scope: limit.usd for limit in limits if limit.scope in names}
 
     def _where(self, everything: bool, since: Since) -> tuple[str, tuple[Any, ...]]:

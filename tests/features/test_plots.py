@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +22,7 @@ from matplotlib.colors import to_rgb
 from nbclient import NotebookClient
 
 import or_magic
+from or_magic.budget import Limit, Standing
 from or_magic.errors import OptionError
 from or_magic.features.groups import local_days
 from or_magic.features.plots import SPREADS
@@ -38,9 +39,10 @@ PICTURES = [None, "model", "day", "cell", "latency", "speed"]
 REFUSED = {"model": None, "status": "refused", "cost_usd": "0", "cost_source": "none"}
 
 
-def budgets(**limits: str) -> Callable[[], Mapping[str, Decimal]]:
+def budgets(**limits: str) -> Callable[[], list[Standing]]:
     """What the session says of its budgets."""
-    return lambda: {name: Decimal(usd) for name, usd in limits.items()}
+    nothing = Decimal(0)
+    return lambda: [Standing(Limit(scope, Decimal(usd)), nothing, nothing) for scope, usd in limits.items()]
 
 
 def heights(ax: plt.Axes) -> list[list[float]]:
@@ -212,7 +214,7 @@ def test_a_budget_is_a_dashed_line_above_what_all_models_cost_together(tmp_path:
     """No single model reaches a budget that their sum has passed; estimates count too."""
     rows = [row(0, model="a", cost_usd="0.4"), row(9, model="b", cost_usd="0.3")]
     rows += [row(20, model="b", cost_usd="0.2", cost_source="estimated"), row(30, model="a", cost_usd="0.05")]
-    ax = tracker_of(tmp_path, *rows, budgets=budgets(session="1", day="9", total="7")).plot()
+    ax = tracker_of(tmp_path, *rows, standings=budgets(session="1", day="9", total="7")).plot()
     assert ["together  $0.9500", "a  $0.4500", "b  $0.3000", "session budget  $1.00  95 % spent"] == [
         text.get_text() for text in ax.get_legend().get_texts()
     ]
@@ -225,7 +227,7 @@ def test_a_budget_is_a_dashed_line_above_what_all_models_cost_together(tmp_path:
 
 def test_below_80_percent_a_budget_is_calm(tmp_path: Path) -> None:
     """An alarm that always rings is none; one model needs no line of its sum."""
-    ax = tracker_of(tmp_path, row(0, cost_usd="0.3"), row(9, cost_usd="0.2"), budgets=budgets(session="0.63")).plot()
+    ax = tracker_of(tmp_path, row(0, cost_usd="0.3"), row(9, cost_usd="0.2"), standings=budgets(session="0.63")).plot()
     assert ["acme/one  $0.5000", "session budget  $0.63  79 % spent"] == [
         text.get_text() for text in ax.get_legend().get_texts()
     ]
@@ -234,7 +236,7 @@ def test_below_80_percent_a_budget_is_calm(tmp_path: Path) -> None:
 
 def test_a_far_budget_does_not_press_the_spend_flat(tmp_path: Path) -> None:
     """It is said in words, and the arrow tells where it lies."""
-    ax = tracker_of(tmp_path, row(0, cost_usd="0.01"), row(9), budgets=budgets(session="100")).plot()
+    ax = tracker_of(tmp_path, row(0, cost_usd="0.01"), row(9), standings=budgets(session="100")).plot()
     assert "session budget  $100.00 ↑  < 1 % spent" in texts(ax)
     assert ax.get_ylim()[1] < 0.02
 
@@ -243,9 +245,9 @@ def test_a_share_is_a_lower_bound_where_costs_are_unknown(tmp_path: Path) -> Non
     """And is not rounded up: 99.9 % is not all."""
     rows = [row(0, cost_usd="0.999"), row(9, cost_usd="0")]
     (tmp_path / "told").mkdir()
-    told = tracker_of(tmp_path / "told", *rows, budgets=budgets(session="1")).plot()
+    told = tracker_of(tmp_path / "told", *rows, standings=budgets(session="1")).plot()
     assert "session budget  $1.00  99 % spent" in texts(told)
-    unsure = tracker_of(tmp_path, *rows, unknown(10), budgets=budgets(session="1")).plot()
+    unsure = tracker_of(tmp_path, *rows, unknown(10), standings=budgets(session="1")).plot()
     assert "session budget  $1.00  ≥ 99 % spent" in texts(unsure)
 
 
@@ -256,7 +258,7 @@ def test_only_a_budget_of_what_is_shown_is_drawn(tmp_path: Path, view: dict[str,
     """A session's limit says nothing about the spend of all sessions."""
     limits = budgets(session="0.002", day="0.002", week="0.002", total="0.002")
     now = datetime(2026, 11, 22, tzinfo=UTC)
-    ax = tracker_of(tmp_path, row(0), row(9), budgets=limits, now=lambda: now).plot(**view)
+    ax = tracker_of(tmp_path, row(0), row(9), standings=limits, now=lambda: now).plot(**view)
     found = [text.get_text() for text in ax.get_legend().get_texts() if "budget" in text.get_text()]
     assert told == [text.split()[0] for text in found]
 
@@ -264,7 +266,7 @@ def test_only_a_budget_of_what_is_shown_is_drawn(tmp_path: Path, view: dict[str,
 @pytest.mark.parametrize("by", [None, "day"])
 def test_simulated_money_meets_no_budget(tmp_path: Path, by: str | None) -> None:
     """It is not money."""
-    ax = tracker_of(tmp_path, row(0), simulated=True, budgets=budgets(session="1", day="1")).plot(by)
+    ax = tracker_of(tmp_path, row(0), simulated=True, standings=budgets(session="1", day="1")).plot(by)
     assert "simulated" in ax.get_title(loc="left")
     assert not any("budget" in text for text in texts(ax))
 
@@ -272,7 +274,7 @@ def test_simulated_money_meets_no_budget(tmp_path: Path, by: str | None) -> None
 @pytest.mark.parametrize("by", [None, "day"])
 def test_a_budget_of_nothing_is_drawn_too(tmp_path: Path, by: str | None) -> None:
     """Somebody wants free models only."""
-    ax = tracker_of(tmp_path, row(0), row(1), budgets=budgets(session="0", day="0")).plot(by)
+    ax = tracker_of(tmp_path, row(0), row(1), standings=budgets(session="0", day="0")).plot(by)
     assert any("budget" in text and "$0.00" in text for text in texts(ax))
 
 
@@ -309,7 +311,7 @@ def test_a_day_of_unknown_calls_has_a_question_mark_and_no_bar(tmp_path: Path) -
 def test_a_days_budget_marks_the_days_that_passed_it(tmp_path: Path) -> None:
     """Also those at 80 %; in the view of one session it says that it counts all of them."""
     rows = [row(n * 86_400, cost_usd=usd) for n, usd in enumerate(("0.5", "0.8", "1", "1.2"))]
-    tracker = tracker_of(tmp_path, *rows, budgets=budgets(day="1", session="1"))
+    tracker = tracker_of(tmp_path, *rows, standings=budgets(day="1", session="1"))
     ax = tracker.plot("day", all=True)
     assert "day budget  $1.00  1 over · 2 past 80 %" in texts(ax)
     assert 3 == len(ax.collections[-1].get_segments())

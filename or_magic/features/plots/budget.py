@@ -6,13 +6,13 @@ import math
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ...values import dollars
+from ...budget import ALERT, told
 from .paper import ALARM, OTHER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ALARM_SHARE = 0.8
+ALARM_SHARE = float(ALERT)
 _FARTHEST = 2.5  # a budget farther away than so many times the spend would press the spend flat
 
 
@@ -23,7 +23,7 @@ def in_picture(limit_usd: Decimal, most_usd: float) -> bool:
 
 def draw_budget(ax: Axes, name: str, limit_usd: Decimal, most_usd: float, state: str) -> None:
     """Draw the line, and say its amount and ``state``; where it lies above the picture an arrow says so."""
-    limit, alarming = float(limit_usd), most_usd >= ALARM_SHARE * float(limit_usd)
+    limit, alarming = float(limit_usd), 0 < most_usd >= ALARM_SHARE * float(limit_usd)
     there = in_picture(limit_usd, most_usd)
     ax.plot(
         [0, 1],
@@ -32,7 +32,7 @@ def draw_budget(ax: Axes, name: str, limit_usd: Decimal, most_usd: float, state:
         linestyle=(0, (2.6, 2)),
         linewidth=1.3,
         color=ALARM if alarming else OTHER,
-        label=f"{name}  {_amount(limit_usd)}{'' if there else ' ↑'}  {state}".rstrip(),
+        label=f"{name}  {told(limit_usd)}{'' if there else ' ↑'}  {state}".rstrip(),
         zorder=1.9,
     )
 
@@ -43,9 +43,3 @@ def share_text(spent_usd: float, limit_usd: Decimal, *, at_least: bool) -> str:
     if at_least:
         return f"≥ {math.floor(share):,} % spent"
     return f"{'< 1' if 0 < share < 1 else format(math.floor(share), ',')} % spent"  # 100 % is when it is
-
-
-def _amount(limit_usd: Decimal) -> str:
-    """Return the amount as people set it: $1.00, $0.018."""
-    exponent = limit_usd.normalize().as_tuple().exponent
-    return dollars(limit_usd, digits=max(2, -exponent if isinstance(exponent, int) else 0))

@@ -124,7 +124,7 @@ def _budget(ax: Axes, tops: Floats, x: Floats, width: float, limit_usd: Decimal 
     most_usd = float(tops.max())
     if limit_usd is None:
         return most_usd
-    past = tops >= ALARM_SHARE * float(limit_usd)
+    past = (tops > 0) & (tops >= ALARM_SHARE * float(limit_usd))
     over = int((tops > float(limit_usd)).sum())
     state = " · ".join([f"{over} over"] * bool(over) + [f"{past.sum() - over} past 80 %"] * bool(past.sum() - over))
     draw_budget(ax, "day budget" if whole else "day budget (all sessions)", limit_usd, most_usd, state)

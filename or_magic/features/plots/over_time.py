@@ -90,7 +90,7 @@ def _draw_budget(ax: Axes, together: tuple[Floats, Floats], name: str, limit_usd
     spent_usd, limit = float(y[-1]), float(limit_usd)
     state = share_text(spent_usd, limit_usd, at_least=at_least)
     draw_budget(ax, f"{name} budget", limit_usd, spent_usd, state)
-    past = y >= ALARM_SHARE * limit
+    past = (y > 0) & (y >= ALARM_SHARE * limit)
     if past.any():
         x, y = x[past], y[past]
         ax.plot(x, y, **_LINE, color=paper.ALARM, linewidth=2.2, zorder=2.5)
