@@ -200,4 +200,5 @@ def _passes(standing: Standing, bound: Decimal | None) -> bool:
 
 def _start(local: datetime) -> datetime:
     # Without a zone it is the system's, by the rules of that very day: since then summer time may have begun.
-    return local.astimezone(UTC)
+    # By the timestamp: where a day begins at one, astimezone of a moment without a zone is an hour too early.
+    return datetime.fromtimestamp(local.timestamp(), UTC)

@@ -8,12 +8,13 @@ crash left, and count as unknown.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
 from ..values import Total, from_pico
 from .frame import COLUMNS, PICO_PER_USD
+from .groups import DERIVED, column
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +44,7 @@ def summarize(frame: pd.DataFrame, by: str | Sequence[str] = "model", *, running
     names = check_columns([by] if isinstance(by, str) else by)
     codes, keys = _groups(frame, names)
     calls, settled, good = _outcomes(codes, frame["status"], len(keys))
-    billed, estimated, unknown = _money(frame, running)
+    billed, estimated, unknown = money(frame, running)
     cost_usd, priced = _sums(codes, billed, calls)
     mean_s, p95_s = _latency(codes, frame["latency_s"].to_numpy(), calls)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -66,20 +67,21 @@ def total_of(frame: pd.DataFrame, *, running: str | None = None, simulated: bool
     """Return what the rows cost together."""
     import numpy as np
 
-    billed, estimated, unknown = _money(frame, running)
+    billed, estimated, unknown = money(frame, running)
     pico = [from_pico(int(part[~np.isnan(part)].astype(np.int64).sum())) for part in (billed, estimated)]
     return Total(pico[0], pico[1], int(unknown.sum()), simulated)
 
 
-def check_columns(names: Sequence[str]) -> list[str]:
-    """Return the names, all of which are columns of the frame.
+def check_columns(names: Sequence[str], also: Iterable[str] = ()) -> list[str]:
+    """Return the names, all of which can be grouped by, columns of the frame, "day" or "cell", or are in ``also``.
 
     Raises:
         OptionError: one is not; the message names the closest.
     """
+    known = [*COLUMNS, *DERIVED, *also]
     for name in names:
-        if name not in COLUMNS:
-            closest = difflib.get_close_matches(str(name), COLUMNS, n=1, cutoff=0.5)
+        if name not in known:
+            closest = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
             advice = f"Did you mean {closest[0]!r}?" if closest else "There are for example 'model', 'tag', 'notebook'."
             raise OptionError(f"The ledger has no column {name!r}. {advice}")
     if not names:
@@ -92,18 +94,19 @@ def _groups(frame: pd.DataFrame, names: Sequence[str]) -> tuple[Codes, pd.Index]
     import numpy as np
     import pandas as pd
 
+    found = pd.DataFrame({name: column(frame, name) for name in names}, copy=False)
     codes, width = np.zeros(len(frame), np.int64), 1
     for name in names:
-        column = frame[name].astype("category").cat
-        size = len(column.categories) + 1
-        own = column.codes.to_numpy().astype(np.int64)
+        values = found[name].astype("category").cat
+        size = len(values.categories) + 1
+        own = values.codes.to_numpy().astype(np.int64)
         codes, width = codes * size + np.where(own < 0, size - 1, own), width * size
         if width > 2**31:
             codes, width = _dense(codes)
     codes, _ = _dense(codes)
     firsts = np.full(codes.max(initial=-1) + 1, -1)
     firsts[codes[::-1]] = np.arange(len(codes))[::-1]
-    found = frame[list(names)].iloc[firsts]
+    found = found.iloc[firsts]
     if len(names) == 1:
         return codes, pd.Index(found[names[0]].astype(_plain(found[names[0]])), name=names[0])
     return codes, pd.MultiIndex.from_frame(found.astype({name: _plain(found[name]) for name in names}))
@@ -123,7 +126,7 @@ def _plain(column: pd.Series[Any]) -> Any:
     return column.cat.categories.dtype if hasattr(column, "cat") else column.dtype
 
 
-def _money(frame: pd.DataFrame, running: str | None) -> tuple[Floats, Floats, Mask]:
+def money(frame: pd.DataFrame, running: str | None) -> tuple[Floats, Floats, Mask]:
     """Return billed and estimated pico-dollars of every row, NaN where it has none, and whose cost is unknown."""
     import numpy as np
 

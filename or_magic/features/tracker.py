@@ -113,19 +113,35 @@ class Tracker:
         all: bool = False,  # noqa: A002 - the word people type
         since: Since = None,
     ) -> Axes:
-        """Draw the spend over time, or bars by a column, on ``ax`` or on a figure of its own, and return the axes.
+        """Draw a picture on ``ax`` or on a figure of its own, and return the axes.
 
-        A notebook shows the figure by itself, once, at the end of the cell.
+        Without ``by`` it is the spend over time, with "day" a bar per calendar day, with "latency", "first_token_s" or
+        "speed" how long answers took, and with any other column, or "cell", the spend by its values. The budgets that
+        hold for what is shown are dashed lines. A notebook shows the figure by itself, once, at the end of the cell.
         """
-        from .plots import plot_by, plot_over_time
+        from . import plots
         from .summary import check_columns, total_of
 
-        check_columns(["model" if by is None else by])
+        check_columns(["model" if by is None else by], also=plots.SPREADS)
         frame = self._read(all, since)
+        if by is not None and by in plots.SPREADS:
+            return plots.plot_spread(frame, by, ax, simulated=self._simulated)
         total = total_of(frame, running=self._session, simulated=self._simulated)
         if by is None:
-            return plot_over_time(frame, total, ax)
-        return plot_by(frame, by, total, ax, running=self._session)
+            return plots.plot_over_time(frame, total, ax, budgets=self._holding(all, since))
+        if by == "day":
+            whole = all or since is not None
+            budgets = self._holding(all, since, "day")
+            return plots.plot_days(frame, total, ax, budgets=budgets, whole=whole, running=self._session)
+        return plots.plot_by(frame, "cell" if by == "cell_id" else by, total, ax, running=self._session)
+
+    def _holding(self, everything: bool, since: Since, *names: str) -> Mapping[str, Decimal]:
+        """Return the named budgets, or those whose spend a line over time of this view is."""
+        if not names and since is None:
+            names = ("total",) if everything else ("session",)
+        # The simulator's money counts against no budget.
+        limits = [standing.limit for standing in self._standings()] if names and not self._simulated else []
+        return {limit.scope: limit.usd for limit in limits if limit.scope in names}
 
     def _where(self, everything: bool, since: Since) -> tuple[str, tuple[Any, ...]]:
         if since is not None:

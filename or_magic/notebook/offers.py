@@ -210,8 +210,13 @@ def _tags(known: Known) -> Iterable[Offer]:
 
 def _columns(_known: Known) -> Iterable[Offer]:
     from ..features.frame import COLUMNS
+    from ..features.groups import DERIVED
 
-    return [Offer(name, "column of the ledger") for name in COLUMNS]
+    return [Offer(name, f"by {name}") for name in DERIVED] + [Offer(name, "column of the ledger") for name in COLUMNS]
+
+
+def _pictures(known: Known) -> Iterable[Offer]:
+    return [Offer("latency", "how long answers took"), Offer("speed", "tokens per second"), *_columns(known)]
 
 
 _SOURCES: Mapping[str, Callable[[Known], Iterable[Offer]]] = {
@@ -220,6 +225,7 @@ _SOURCES: Mapping[str, Callable[[Known], Iterable[Offer]]] = {
     "QUERY": _models,
     "LABEL": _tags,
     "COLUMN": _columns,
+    "PICTURE": _pictures,
     "alias NAME": _aliases,  # any other NAME is free
     "config NAME": _settings,
 }

@@ -111,6 +111,8 @@ class Asker:
         ("%or use qui|", "%or use quick"),
         ("%%or qui|", "%%or quick"),
         ("%or spend --by prov|", "%or spend --by provider"),
+        ("%or spend --by da|", "%or spend --by day"),
+        ("%or plot --by spe|", "%or plot --by speed"),
         ("%%or\nis {{ df.he|", "%%or\nis {{ df.headline"),
         ("%%or\nis {{ df.he| }} so", "%%or\nis {{ df.headline }} so"),
         ("%%or\n{{ df }} and {{ ru|", "%%or\n{{ df }} and {{ rules"),

@@ -150,7 +150,8 @@ def test_commands_answer(kernel: Kernel) -> None:
     assert spend.text.startswith("$")
     assert "simulated" in spend.text
     assert "partial" in spend.displays[0]["data"]["text/plain"]
-    assert "image/png" in kernel.run("%or plot").displays[0]["data"]
+    for plot in ("%or plot", "%or plot --by day", "%or plot --by latency --all"):
+        assert "image/png" in kernel.run(plot).displays[0]["data"]
     help_text = kernel.run("%or help").text
     assert help_text.startswith("usage: %%openrouter")
     assert "--temperature" in help_text

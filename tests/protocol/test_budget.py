@@ -169,6 +169,21 @@ def test_without_a_zone_it_is_this_machine_s(monkeypatch: pytest.MonkeyPatch) ->
         time.tzset()
 
 
+def test_a_day_may_begin_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In Cairo the clock skips midnight when summer time begins: what was spent before it is not today's."""
+    import time
+
+    monkeypatch.setenv("TZ", "Africa/Cairo")
+    time.tzset()
+    try:
+        now = datetime.fromisoformat("2026-04-24T20:00Z")
+        (limit,) = limits_of(Budgets(day=Decimal(1)), now, session="s")
+        assert datetime.fromisoformat("2026-04-23T22:00Z") == limit.since
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 # --- amounts -----------------------------------------------------------------------------------------------------
 
 

@@ -31,7 +31,7 @@ def spend(face: Face, rest: str) -> pd.DataFrame | None:
 
 
 def plot(face: Face, rest: str) -> None:
-    """Plot the spend over time, or bars by a column."""
+    """Plot the spend over time, by day or by a column, or how long answers took."""
     told = _view(rest)
     if is_terminal(face):
         say("A terminal shows no pictures. In Python: orm.tracker.plot().figure.savefig('spend.png')")
@@ -60,6 +60,11 @@ _VIEW = ("--by", "--since", "--all")
 
 COMMANDS = {
     "spend": Command(spend, "spend [--by COLUMN] [--since 7d] [--all]", "what was spent, in all and by COLUMN", _VIEW),
-    "plot": Command(plot, "plot [--by COLUMN] [--since 7d] [--all]", "the spend over time, or bars by COLUMN", _VIEW),
+    "plot": Command(
+        plot,
+        "plot [--by PICTURE] [--since 7d] [--all]",
+        "the spend over time, by day, cell or column; latency, speed",
+        _VIEW,
+    ),
     "reconcile": Command(reconcile, "reconcile", "ask what broken calls cost"),
 }
