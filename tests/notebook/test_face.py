@@ -87,7 +87,7 @@ def test_the_line_magic_gives_its_reply_to_a_variable(kernel: Kernel) -> None:
     ("cell", "name", "words"),
     [
         ("%%or offline/error-401\nhi", "KeyRefusedError", "nothing was billed"),
-        ("%%or offline/error-429:7\nhi", "RateLimitedError", "Wait 7 s"),
+        ("%%or offline/error-429:400\nhi", "RateLimitedError", "Wait 400 s"),
         ("%%or offline/cut\nhi", "TruncatedError", "before it was finished"),
         ("%%or openai/gpt-5-mni\nhi", "UnknownModelError", "openai/gpt-5-mini"),
         ("%%or --temprature 1\nhi", "OptionError", "--temperature"),

@@ -185,7 +185,7 @@ def test_the_log_tells_each_call_in_a_line(fresh_kernel: Kernel) -> None:
     """Oldest first: when, which model, how it ended, what it took and cost, where it came from."""
     fresh_kernel.run("%load_ext or_magic\n%or use offline")
     assert "Nothing was asked in this session yet." == fresh_kernel.run("%or log").text.splitlines()[0]
-    for cell in ("%%or openai/gpt-5-mini --tag mine\nhello", "%%or offline/cut\nhello", "%%or offline/error-429\nhello",
+    for cell in ("%%or openai/gpt-5-mini --tag mine\nhello", "%%or offline/cut\nhello", "%%or offline/error-429-daily\nhello",
                  "%or ask hello", "import or_magic as orm\norm.ask('hello', max_tokens=3)"):  # fmt: skip
         fresh_kernel.run(cell)
     *lines, note = fresh_kernel.run("%or log").text.splitlines()
@@ -193,7 +193,7 @@ def test_the_log_tells_each_call_in_a_line(fresh_kernel: Kernel) -> None:
     for line, words in zip(lines, [
         ("openai/gpt-5-mini", "answered", "tokens", "simulated", "cell", "tag mine"),
         ("offline/cut", "broke off (TruncatedError)", "cell"),
-        ("offline/error-429", "refused (RateLimitedError 429)", "nothing billed", "cell"),
+        ("offline/error-429-daily", "refused (RateLimitedError 429)", "nothing billed", "cell"),
         ("answered", "line"),
         ("answered, cut short: length", "Python"),
     ], strict=True):  # fmt: skip
