@@ -23,6 +23,7 @@ def _arguments(line: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--replay", type=Path, metavar="DIR", help="serve the recorded bodies of a directory")
     parser.add_argument("--key-limit", type=_usd, metavar="USD", help="limit of the key; who has spent it gets 402")
     parser.add_argument("--local", metavar="MODEL", help="be a plain OpenAI-compatible local server that has MODEL")
+    parser.add_argument("--fault", metavar="offline/NAME[:ARG]", help="what every ordinary model does: see the table")
     parser.add_argument("--faults-markdown", action="store_true", help="print the table of faults and exit")
     return parser.parse_args(line)
 
@@ -49,9 +50,9 @@ def main(line: list[str] | None = None) -> int:
     try:
         server = serve(
             arguments.port, pace_s=arguments.pace, replay=arguments.replay,
-            key_limit_usd=arguments.key_limit, local=arguments.local,
+            key_limit_usd=arguments.key_limit, local=arguments.local, fault=arguments.fault,
         )  # fmt: skip
-    except OSError as error:
+    except (OSError, ValueError) as error:
         print(f"The simulator cannot start: {error}", file=sys.stderr)
         return 1
     with server:

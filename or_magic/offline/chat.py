@@ -34,6 +34,7 @@ class Simulator:
     port: int = 0
     key_limit_usd: Decimal | None = None
     local: str | None = None
+    fault: str | None = None
     traffic: Traffic = field(default_factory=Traffic)
 
 
@@ -61,6 +62,8 @@ def complete(sim: Simulator, data: bytes, headers: Mapping[str, str]) -> tuple[S
 def _try(sim: Simulator, asked: Asked, name: str, headers: Mapping[str, str]) -> Plain | tuple[Steps, Meter]:
     fault, arg = find(name)
     model = _pseudo(fault, name) if fault else catalogue.resolve(name)
+    if sim.fault is not None and fault is None:
+        fault, arg = find(sim.fault)  # a bad day of an ordinary model, at its own price
     if model is None:
         return refusals.unknown_model(name)
     tried = Tried(asked, model, arg, headers, sim.port, sim.traffic, sim.clock())

@@ -16,6 +16,7 @@ from typing import Self
 from or_magic.offline import catalogue
 from or_magic.offline.chat import Simulator
 from or_magic.offline.deliver import deliver
+from or_magic.offline.faults import find
 from or_magic.offline.ledger import UNMETERED, Billed, Ledger
 from or_magic.offline.local import PREFIX
 from or_magic.offline.refusals import refusal
@@ -153,6 +154,7 @@ def serve(
     clock: Callable[[], float] = time.time,
     key_limit_usd: Decimal | None = None,
     local: str | None = None,
+    fault: str | None = None,
 ) -> Server:
     """Start the simulator on 127.0.0.1 and return it.
 
@@ -163,11 +165,17 @@ def serve(
         clock: seconds since the epoch; decides ids, dates, quotas, and when a late generation is known.
         key_limit_usd: what ``/key`` tells as the key's limit; who has spent it is refused with 402.
         local: the name of a model; the simulator is then a plain OpenAI-compatible local server that has this one.
+        fault: ``offline/NAME[:ARG]``, what every ordinary model does instead of answering well; its price stays its own.
+
+    Raises:
+        ValueError: there is no such fault.
     """
+    if fault is not None and find(fault)[0] is None:
+        raise ValueError(f"There is no fault {fault!r}; the table in docs/offline.md has them all")
     recordings = Recordings(replay) if replay else None
     catalogue.items()  # read now, so that no answer waits for it
 
     def make(at_port: int) -> Simulator:
-        return Simulator(clock, pace_s, Ledger(clock), recordings, at_port, key_limit_usd, local)
+        return Simulator(clock, pace_s, Ledger(clock), recordings, at_port, key_limit_usd, local, fault)
 
     return Server(port, make)

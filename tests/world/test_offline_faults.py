@@ -384,6 +384,7 @@ CASES: list[tuple[str, Callable[[Seen], bool], dict[str, Any]]] = [
     ("tools-forever", one_call, {}),
     ("tools-shuffled", shuffled, {}),
     ("tools-empty-args", lambda seen: pieces(seen) == {0: ""} and set(seen.finishes) == {"tool_calls"}, {}),
+    ("tools-broken-args", lambda seen: pieces(seen) == {0: '{"text": "simul'}, {}),
     ("image", picture, {}),
     ("audio", sound, {}),
     ("citations", cited, {}),

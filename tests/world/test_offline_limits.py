@@ -344,3 +344,15 @@ def test_the_clock_may_go_backwards(server: Server, clock: Clock) -> None:
         clock.now_s = MONDAY_S + chance.uniform(-100, 100)
         found = ask(server, "offline/quota:3")
         assert found.status == 200 or found.wait_s >= 0
+
+
+def test_a_bad_day_holds_for_every_ordinary_model(clock: Clock) -> None:
+    """At the model's own price; a pseudo-model stays what it is."""
+    with serve(clock=clock, fault="offline/fails-every:2") as server:
+        assert [200, 503, 200, 503] == asked(server, "openai/gpt-4o-mini", 4)
+        assert [200, 200] == asked(server, "offline/plain", 2)
+        billed = server.billed()[0]
+    price = Decimal("0.00000015") * billed.prompt_tokens + Decimal("0.0000006") * billed.completion_tokens
+    assert price == Decimal(billed.cost_text)
+    with pytest.raises(ValueError, match="no fault 'offline/rain'"):
+        serve(fault="offline/rain")

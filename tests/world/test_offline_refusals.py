@@ -154,6 +154,7 @@ CASES: list[tuple[str, Callable[[Seen], bool]]] = [
     ("error-524", html(524)),
     ("error-529", status(529, error_type="provider_overloaded")),
     ("html", html(200)),
+    ("html:502", html(502)),
     ("error-body", lambda seen: seen.status == 200 and seen.error["code"] == 502),
     ("redirect", lambda seen: seen.status == 307 and seen.headers["location"].startswith("http://127.0.0.2:")),
     ("redirect:http://127.0.0.3:1/x", lambda seen: seen.headers["location"] == "http://127.0.0.3:1/x"),

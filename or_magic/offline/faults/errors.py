@@ -10,6 +10,7 @@ from or_magic.offline.ledger import PROVIDER
 from or_magic.offline.refusals import refusal, unavailable
 from or_magic.offline.steps import Plain, json_answer
 
+_STATUSES = frozenset(map(str, range(400, 600)))
 _HTML = (
     "<!DOCTYPE html>\n<html><head><title>{title}</title></head>"
     "<body><h1>{title}</h1><p>This page was sent by the offline simulator in place of JSON.</p></body></html>\n"
@@ -68,10 +69,14 @@ def none_available(tried: Tried, *, told: bool = True) -> Plain:
 
 
 def html(status: int, title: str) -> Refuse:
-    """Return an answer of HTML, as an edge or a captive portal sends it."""
+    """Return an answer of HTML, as an edge or a captive portal sends it; ARG is another status."""
     headers = (("Content-Type", "text/html; charset=UTF-8"), ("cf-ray", "simulated-OFF"))
-    page = Plain(status, _HTML.format(title=title).encode(), headers)
-    return lambda _: page
+
+    def refuse(tried: Tried) -> Plain:
+        code = int(tried.arg) if tried.arg in _STATUSES else status
+        return Plain(code, _HTML.format(title=title).encode(), headers)
+
+    return refuse
 
 
 def error_body(_: Tried) -> Plain:
