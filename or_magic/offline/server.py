@@ -165,7 +165,7 @@ def serve(
         clock: seconds since the epoch; decides ids, dates, quotas, and when a late generation is known.
         key_limit_usd: what ``/key`` tells as the key's limit; who has spent it is refused with 402.
         local: the name of a model; the simulator is then a plain OpenAI-compatible local server that has this one.
-        fault: ``offline/NAME[:ARG]``, what every ordinary model does instead of answering well; its price stays its own.
+        fault: ``offline/NAME[:ARG]``, what every ordinary model does instead of answering, at its own price.
 
     Raises:
         ValueError: there is no such fault.

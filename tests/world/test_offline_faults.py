@@ -314,6 +314,7 @@ CASES: list[tuple[str, Callable[[Seen], bool], dict[str, Any]]] = [
         {},
     ),
     ("cut", lambda seen: unfinished(seen) and seen.whole and not seen.done, {}),
+    ("cut:4", lambda seen: unfinished(seen) and len(seen.deltas("content")) == 4 and seen.whole, {}),
     ("cut-done", lambda seen: unfinished(seen) and seen.done, {}),
     ("no-done", lambda seen: not seen.done and "stop" in seen.finishes and len(seen.usages) == 1 and seen.whole, {}),
     ("no-end", lambda seen: seen.done and not seen.whole and seen.how == "silence", {"patience_s": 0.3}),

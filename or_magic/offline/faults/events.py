@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from or_magic.offline import chunks
 from or_magic.offline.chunks import Call
+from or_magic.offline.faults.fault import number
 from or_magic.offline.steps import DONE, Event, Head, Raw, Steps, body_bytes, dump
 
 
@@ -26,6 +28,17 @@ def cut(steps: Steps, _: Call) -> Steps:
             data = body_bytes(step)
             yield Raw(data[: len(data) // 2], "text", step.tokens)
             return
+        yield step
+
+
+def cut_short(steps: Steps, call: Call) -> Steps:
+    """End the body after ARG pieces of text, or after all of them."""
+    left = number(call.arg, math.inf)
+    for step in cut(steps, call):
+        if getattr(step, "tag", None) == "text":
+            if left <= 0:
+                return
+            left -= 1
         yield step
 
 

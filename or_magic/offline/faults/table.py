@@ -142,7 +142,11 @@ ENDINGS = (
         deliver=events.choice_error,
         status="error",
     ),
-    Fault("cut", "The body ends in an orderly way before finish reason, usage and [DONE].", deliver=events.cut),
+    Fault(
+        "cut",
+        "The body ends in an orderly way before finish reason, usage and [DONE], after ARG pieces of text (all).",
+        deliver=events.cut_short,
+    ),
     Fault("cut-done", "The body ends before finish reason and usage, but with [DONE].", deliver=events.cut_done),
     Fault("no-done", "Finish reason and usage come, [DONE] does not.", deliver=events.dropped("done")),
     Fault("no-end", "A complete answer with [DONE]; then the body never ends.", deliver=damage.endless_body),
