@@ -52,7 +52,7 @@ CASES = (
     Case("one event `null`", "null-data"),
     Case("one event nested 100,000 deep", "deep-json"),
     Case("tool arguments that break off", "tools-broken-args", tool=True),
-    Case("interrupted, waiting for the next word", "long:3000", pressed=True),
+    Case("interrupted, waiting for the next word", "stall", pressed=True),
     Case("interrupted, showing the last one", "long:3000", pressed=True, pause_s=0.05),
 )
 

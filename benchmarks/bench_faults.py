@@ -143,6 +143,8 @@ def _pressed(worker: Worker, server: Server, case: Case) -> Met:
     worker.begin(server.url, case)
     time.sleep(_PRESS_AFTER_S)
     assert worker.process is not None
+    if server.idle(0.0):
+        raise RuntimeError(f"{worker.name}: there was nothing to interrupt")
     began = time.perf_counter()
     os.kill(worker.process.pid, signal.SIGINT)
     closed = server.idle(_SEEN_WITHIN_S)
