@@ -70,3 +70,12 @@ class Met:
     told: str | None = None
     billed: str = "0"
     generations: int = 0
+
+
+@dataclass(frozen=True)
+class Record:
+    """Every fault as one client met it, by the fault's label."""
+
+    version: str
+    measured: str
+    met: dict[str, Met]

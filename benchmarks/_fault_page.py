@@ -1,21 +1,21 @@
-"""The page of the fault table, from what was noted. Pure but for the date."""
+"""The page of the fault table, from what was noted. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 
-from _fault_cases import CASES, PATIENCE_S, Met
+from _fault_cases import CASES, PATIENCE_S, Met, Record
 from _fault_clients import MODEL
 
+_WHOLE = ("answer", "marked")
 _USEFUL = ("known", "estimated")
 _ALMOST = Decimal("0.000001")
 
 _HEAD = """# The same faults through ours and the peers
 
-`python benchmarks/bench_faults.py` makes this page; measured on {date}, one run for each cell. Everybody asks `{model}`
-of the offline simulator on loopback, with the defaults and in the form of its documents, streaming where it can.
+`python benchmarks/bench_faults.py` makes this page; measured on {dates}, one run for each cell. Everybody asks
+`{model}` of the offline simulator on loopback, with the defaults and in the form of its documents, streaming where it can.
 jupyter-ai's magic cannot: it gets of each fault the nearest thing for a whole body, and has no half answers to lose.
 
 - **answer**: the whole text. `SomeError`: an exception of the client's own family, or of the SDK that its documents
@@ -28,8 +28,8 @@ jupyter-ai's magic cannot: it gets of each fault the nearest thing for a whole b
   chatlas, llm and litellm, after 120 s with or_magic.
 - *told 2 s* is said by the client's own option. –: there is none, or none that a plain installation can run, or there
   is no code of the user's own between two pieces.
-- *interrupted*: SIGINT a second after the question; the last exception is kept, as a notebook keeps it. **open** is a
-  stream that still flows, and is billed, a second later.
+- *interrupted*: SIGINT a second after the question arrived; the last exception is kept, as a notebook keeps it.
+  **open** is a stream that still flows, and is billed, a second later.
 - openai's cost is `usage.cost`, for who looks for it there; litellm's is what its callback is told, chatlas's is
   `get_cost()`, or_magic's is the tracker's total after `reconcile`. llm and jupyter-ai count no money."""
 
@@ -54,7 +54,7 @@ def cell(met: Met) -> str:
     words = {
         "answer": "answer", "marked": "answer with a �", "error": f"`{met.error}`",
         "untyped": f"**untyped** `{met.error}`", "printed": "**printed**, the cell succeeds",
-        "waits": f"**waits** > {PATIENCE_S:g} s", "open": f"**open** after {1} s",
+        "waits": f"**waits** > {PATIENCE_S:g} s", "open": "**open** after 1 s",
         "none": "–", "silent": f"**silent**, {100 * (met.kept or 0):.0f} % of the text",
         "closed": f"closed, {1000 * (met.took_s or 0):.0f} ms",
     }  # fmt: skip
@@ -65,28 +65,40 @@ def cell(met: Met) -> str:
     return told + (f", {met.took_s:.1f} s" if slow else "")
 
 
-def page(found: Mapping[str, Mapping[str, Met]], versions: Mapping[str, str]) -> str:
+def page(found: Mapping[str, Record]) -> str:
     """Return the whole page."""
-    names = list(found)
-    heads = [f"**{name}**" if name == "or_magic" else f"{name} {versions[name]}" for name in names]
-    told = {"date": datetime.now(UTC).date(), "model": MODEL, "patience": PATIENCE_S}
+    heads = [f"**{name}**" if name == "or_magic" else f"{name} {each.version}" for name, each in found.items()]
+    dates = sorted({each.measured for each in found.values()})
+    told = {"dates": " and ".join(dates), "model": MODEL, "patience": PATIENCE_S}
     lines = [_HEAD.format(**told), "", *_summary(found, heads)]
     lines += ["", "## What the user is left with", "", *_row("fault", *heads), _rule(len(heads) + 1)]
-    lines += [line for case in CASES for line in _row(case.label, *(cell(found[name][case.label]) for name in names))]
-    lines += ["", "## What they say that it cost, where something was billed", "", *_row("fault", *heads)]
+    for case in CASES:
+        lines += _row(case.label, *(cell(each.met[case.label]) for each in found.values()))
+    lines += ["", *_better(found)]
+    lines += ["", "## What they say that it cost, where a generation ran", "", *_row("fault", *heads)]
     lines += [_rule(len(heads) + 1)]
     for case in CASES:
-        each = [found[name][case.label] for name in names]
-        if case.pressed or not any(met.generations for met in each):
-            continue
-        lines += _row(case.label, *("–" if met.outcome == "none" else said_of_cost(met) for met in each))
+        mets = [each.met[case.label] for each in found.values()]
+        if not case.pressed and any(met.generations for met in mets):
+            lines += _row(case.label, *("–" if met.outcome == "none" else said_of_cost(met) for met in mets))
     return "\n".join([*lines, ""])
 
 
-def _summary(found: Mapping[str, Mapping[str, Met]], heads: list[str]) -> Iterator[str]:
+def _better(found: Mapping[str, Record]) -> Iterator[str]:
+    """Return a line for each fault where somebody has the whole answer and we have not."""
+    ours = found.get("or_magic")
+    for case in CASES if ours else ():
+        if ours is None or ours.met[case.label].outcome in _WHOLE:
+            continue
+        others = [name for name, each in found.items() if each.met[case.label].outcome in _WHOLE]
+        if others:
+            yield f"- Others do better at *{case.label}*: {', '.join(others)} have the whole answer."
+
+
+def _summary(found: Mapping[str, Record], heads: list[str]) -> Iterator[str]:
     faults = [case.label for case in CASES if case.fault or case.dead]
     kinds = {
-        "whole answer": ("answer", "marked"), "an error of its own family": ("error",), "interrupt closes": ("closed",),
+        "whole answer": _WHOLE, "an error of its own family": ("error",), "interrupt closes": ("closed",),
         "**untyped error**": ("untyped",), "**error printed, cell succeeds**": ("printed",),
         "**part of the answer as if it were all**": ("silent",), "**still waiting**": ("waits",),
         "**interrupt leaves it open**": ("open",), "cannot be tried": ("none",),
@@ -94,13 +106,13 @@ def _summary(found: Mapping[str, Mapping[str, Met]], heads: list[str]) -> Iterat
     yield from _row(f"of {len(faults)} faults", *heads)
     yield _rule(len(heads) + 1)
     for label, outcomes in kinds.items():
-        counts = [sum(found[name][fault].outcome in outcomes for fault in faults) for name in found]
+        counts = [sum(each.met[fault].outcome in outcomes for fault in faults) for each in found.values()]
         yield from _row(label, *map(str, counts))
     for label, wrong in (("cost known or estimated", False), ("**cost wrong, or 0 claimed**", True)):
-        told = [[said_of_cost(met) for met in found[name].values() if met.generations] for name in found]
+        told = [[said_of_cost(met) for met in each.met.values() if met.generations] for each in found.values()]
         fits = [[each for each in words if (each.startswith("**") if wrong else each in _USEFUL)] for words in told]
         yield from _row(label, *(f"{len(each)} of {len(words)}" for each, words in zip(fits, told, strict=True)))
-    attempts = [sum(met.attempts or 0 for met in found[name].values()) for name in found]
+    attempts = [sum(met.attempts or 0 for met in each.met.values()) for each in found.values()]
     yield from _row("requests sent, in all", *map(str, attempts))
 
 

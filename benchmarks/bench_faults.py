@@ -1,7 +1,8 @@
 """The fault table: the same faults through ours and the peers, and what their users are left with.
 
 Every client asks the offline simulator one question for each fault, with its own defaults, streaming where it can.
-Writes ``faults.md`` beside this file and ``results/faults.json``.
+Writes ``results/faults.json``, and from it ``faults.md`` beside this file. ``bench_faults.py or_magic`` measures ours
+again and keeps what was found of the others.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from typing import Any
 
 import peers
 from _common import HERE, RESULTS, environment, home
-from _fault_cases import CASES, PATIENCE_S, Case, Met
+from _fault_cases import CASES, PATIENCE_S, Case, Met, Record
 from _fault_clients import CLIENTS, MODEL, PROMPT, Client
 from _fault_page import cell, page, said_of_cost
 
 from or_magic.offline import Server, serve
 
+_RESULT = RESULTS / "faults.json"
 _START_S = 90.0
 _PRESS_AFTER_S = 1.0
 _SEEN_WITHIN_S = 1.0
@@ -141,6 +143,9 @@ def _judged(worker: Worker, told: dict[str, Any] | None, **facts: Any) -> Met:
 def _pressed(worker: Worker, server: Server, case: Case) -> Met:
     """Interrupt, and look whether the server loses its reader."""
     worker.begin(server.url, case)
+    arrive_by = time.monotonic() + PATIENCE_S
+    while not server.received() and time.monotonic() < arrive_by:
+        time.sleep(0.01)
     time.sleep(_PRESS_AFTER_S)
     assert worker.process is not None
     if server.idle(0.0):
@@ -171,35 +176,50 @@ def _dead_port() -> int:
         return int(sock.getsockname()[1])
 
 
+def record(name: str, peer: peers.Found | None) -> Record:
+    """Let one client meet every fault."""
+    python = peer.python if peer and peer.python else Path(sys.executable)
+    mets: dict[str, Met] = {}
+    with home() as folder:
+        worker = Worker(name, python, environment(folder))
+        for case in CASES:
+            mets[case.label] = met = meet(worker, CLIENTS[name], case)
+            print(f"{name:14} {case.label:38} {cell(met)}  [{said_of_cost(met)}]", flush=True)
+        worker.close()
+    return Record(peer.version if peer else version(name), datetime.now(UTC).date().isoformat(), mets)
+
+
+def _kept() -> dict[str, Record]:
+    """Return what earlier runs found, as far as it is of the same faults."""
+    try:
+        told = json.loads(_RESULT.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    found = {
+        name: Record(each["version"], each["measured"], {label: Met(**met) for label, met in each["met"].items()})
+        for name, each in told["clients"].items()
+    }
+    return {name: each for name, each in found.items() if set(each.met) == {case.label for case in CASES}}
+
+
 def main() -> int:
     """Let everybody meet every fault, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     peers.add_option(parser)
-    parser.add_argument("names", nargs="*", metavar="CLIENT", help=f"{', '.join(CLIENTS)}; all where none is named")
+    known = ", ".join(CLIENTS)
+    parser.add_argument("names", nargs="*", metavar="CLIENT", help=f"{known}; of the others, what was found is kept")
     arguments = parser.parse_args()
-    found: dict[str, dict[str, Met]] = {}
-    versions: dict[str, str] = {}
+    found = _kept() if arguments.names else {}
     for name in arguments.names or CLIENTS:
         peer = peers.find(arguments.envs, name) if name in peers.PEERS else None
         if peer is not None and peer.python is None:
             print(f"left out: {name}: {peer.why}")
             continue
-        versions[name] = peer.version if peer else version(name)
-        python = peer.python if peer and peer.python else Path(sys.executable)
-        with home() as folder:
-            worker = Worker(name, python, environment(folder))
-            found[name] = {}
-            for case in CASES:
-                met = meet(worker, CLIENTS[name], case)
-                found[name][case.label] = met
-                print(f"{name:14} {case.label:38} {cell(met)}  [{said_of_cost(met)}]", flush=True)
-            worker.close()
-    if arguments.names:
-        return 0
-    (HERE / "faults.md").write_text(page(found, versions), encoding="utf-8")
-    facts = {name: {label: asdict(met) for label, met in mets.items()} for name, mets in found.items()}
-    told = {"measured": datetime.now(UTC).date().isoformat(), "model": MODEL, "versions": versions, "found": facts}
-    (RESULTS / "faults.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        found[name] = record(name, peer)
+    found = {name: found[name] for name in CLIENTS if name in found}
+    told = {"model": MODEL, "clients": {name: asdict(each) for name, each in found.items()}}
+    _RESULT.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (HERE / "faults.md").write_text(page(found), encoding="utf-8")
     return 0
 
 
