@@ -15,8 +15,9 @@ _ALMOST = Decimal("0.000001")
 _HEAD = """# The same faults through ours and the peers
 
 `python benchmarks/bench_faults.py` makes this page; measured on {dates}, one run for each cell. Everybody asks
-`{model}` of the offline simulator on loopback, with the defaults and in the form of its documents, streaming where it can.
-jupyter-ai's magic cannot: it gets of each fault the nearest thing for a whole body, and has no half answers to lose.
+`{model}` of the offline simulator on loopback, with the defaults and in the form of its documents, streaming
+where it can. jupyter-ai's magic cannot: it gets of each fault the nearest thing for a whole body, and has no half
+answers to lose.
 
 - **answer**: the whole text. `SomeError`: an exception of the client's own family, or of the SDK that its documents
   name; what came before it is in the user's hands.
@@ -92,7 +93,7 @@ def _better(found: Mapping[str, Record]) -> Iterator[str]:
             continue
         others = [name for name, each in found.items() if each.met[case.label].outcome in _WHOLE]
         if others:
-            yield f"- Others do better at *{case.label}*: {', '.join(others)} have the whole answer."
+            yield f"- Others do better at *{case.label}*, where they have the whole answer: {', '.join(others)}."
 
 
 def _summary(found: Mapping[str, Record], heads: list[str]) -> Iterator[str]:

@@ -55,6 +55,8 @@ def _answer(sim: Simulator, name: str, data: bytes, headers: Mapping[str, str]) 
     if isinstance(asked, Plain):
         return _plainly(asked).steps(), UNMETERED
     wanted = asked.body.get("model", "")
+    if sim.fault is not None and wanted == name:
+        return complete(sim, json.dumps({**asked.body, "model": sim.fault}).encode(), headers)
     if find(wanted)[0]:
         return complete(sim, data, headers)
     if wanted != name:

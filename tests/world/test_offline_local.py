@@ -93,6 +93,9 @@ def test_another_model_is_not_here(server: Server) -> None:
 def test_the_pseudo_models_answer_here_too(server: Server) -> None:
     """A local server can fail as well."""
     assert 503 == fetch(server, "/v1/chat/completions", {"model": "offline/error-503", "messages": HELLO})[0]
+    with serve(local="llama3.2", fault="offline/error-500") as failing:
+        assert 500 == fetch(failing, "/v1/chat/completions", {"model": "llama3.2", "messages": HELLO})[0]
+        assert 200 == fetch(failing, "/v1/models")[0]
 
 
 def test_the_command_line_says_what_it_simulates() -> None:
