@@ -109,10 +109,11 @@ def _summary(found: Mapping[str, Record], heads: list[str]) -> Iterator[str]:
     for label, outcomes in kinds.items():
         counts = [sum(each.met[fault].outcome in outcomes for fault in faults) for each in found.values()]
         yield from _row(label, *map(str, counts))
-    for label, wrong in (("cost known or estimated", False), ("**cost wrong, or 0 claimed**", True)):
-        told = [[said_of_cost(met) for met in each.met.values() if met.generations] for each in found.values()]
-        fits = [[each for each in words if (each.startswith("**") if wrong else each in _USEFUL)] for words in told]
-        yield from _row(label, *(f"{len(each)} of {len(words)}" for each, words in zip(fits, told, strict=True)))
+    paid = [[said_of_cost(met) for met in each.met.values() if Decimal(met.billed)] for each in found.values()]
+    useful = [f"{sum(word in _USEFUL for word in words)} of {len(words)}" for words in paid]
+    yield from _row("cost known or estimated, where something was billed", *useful)
+    wrong = [sum(said_of_cost(met).startswith("**") for met in each.met.values()) for each in found.values()]
+    yield from _row("**cost wrong, or 0 claimed**", *map(str, wrong))
     attempts = [sum(met.attempts or 0 for met in each.met.values()) for each in found.values()]
     yield from _row("requests sent, in all", *map(str, attempts))
 
