@@ -6,13 +6,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
 from or_magic.offline import tokens
 from or_magic.offline.attachments import Attachment, attachment
 from or_magic.offline.catalogue import DEFAULT, Model
-from or_magic.offline.refusals import refusal
+from or_magic.offline.money import price
+from or_magic.offline.refusals import refusal, too_dear
 from or_magic.offline.steps import Plain
 from or_magic.offline.wellformed import wrongness
 
@@ -144,7 +146,20 @@ def unsuited(asked: Asked, model: Model) -> Plain | None:
         )
     if "audio" in (asked.body.get("modalities") or []) and not asked.stream:
         return refusal(400, "Audio output requires stream: true")
-    return _too_long(asked, model)
+    return _too_long(asked, model) or _too_dear(asked, model)
+
+
+# What a maximum is told in: tokens in USD per million, the rest in USD each.
+_UNITS = {"prompt": 1_000_000, "completion": 1_000_000, "request": 1, "image": 1}
+
+
+def _too_dear(asked: Asked, model: Model) -> Plain | None:
+    highest = (asked.body.get("provider") or {}).get("max_price") or {}
+    prices = price(model.pricing, asked.prompt_tokens)
+    for field, unit in _UNITS.items():
+        if field in highest and Decimal(str(prices.get(field, 0))) * unit > Decimal(str(highest[field])):
+            return too_dear(model.id, field)
+    return None
 
 
 def _too_long(asked: Asked, model: Model) -> Plain | None:

@@ -28,6 +28,7 @@ class Model:
     parameters: frozenset[str]
     pricing: Mapping[str, Any]
     router: str | None = None
+    receiver: str = "OpenRouter"
 
 
 @lru_cache(maxsize=1)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from threading import Lock
+from decimal import Decimal
 
 from or_magic.offline import asked as asking
 from or_magic.offline import catalogue, chunks, refusals, words
@@ -17,6 +16,7 @@ from or_magic.offline.faults.fault import Fault, Tried
 from or_magic.offline.ledger import UNMETERED, Job, Ledger, Meter
 from or_magic.offline.replay import Recordings
 from or_magic.offline.steps import Pause, Plain, Steps
+from or_magic.offline.traffic import Traffic
 from or_magic.offline.words import Answer
 
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -32,20 +32,10 @@ class Simulator:
     ledger: Ledger
     recordings: Recordings | None = None
     port: int = 0
-    seen: dict[str, int] = field(default_factory=dict)
-    lock: Lock = field(default_factory=Lock)
-
-    def nth(self, digest: str) -> int:
-        """Count one more request with this body and return how many there were."""
-        with self.lock:
-            self.seen[digest] = self.seen.get(digest, 0) + 1
-            return self.seen[digest]
-
-
-def simulator(clock: Callable[[], float], pace_s: float, replay: Path | None, port: int) -> Simulator:
-    """Return a simulator with empty books."""
-    catalogue.items()
-    return Simulator(clock, pace_s, Ledger(clock), Recordings(replay) if replay else None, port)
+    key_limit_usd: Decimal | None = None
+    local: str | None = None
+    fault: str | None = None
+    traffic: Traffic = field(default_factory=Traffic)
 
 
 def complete(sim: Simulator, data: bytes, headers: Mapping[str, str]) -> tuple[Steps, Meter]:
@@ -56,13 +46,15 @@ def complete(sim: Simulator, data: bytes, headers: Mapping[str, str]) -> tuple[S
     recorded = sim.recordings.answer(asked.body) if sim.recordings else None
     if recorded:
         return recorded, UNMETERED
+    if (limit_usd := sim.key_limit_usd) is not None and sim.ledger.spent().cost_usd >= limit_usd:
+        return refusals.limit_reached(limit_usd).steps(), UNMETERED
     refused: Plain = refusals.unknown_model("")
     for name in asked.candidates:
         found = _try(sim, asked, name, headers)
         if not isinstance(found, Plain):
             return found
         refused = found
-        if refused.status < 400:
+        if refused.status < 400:  # also a dropped connection
             break  # whatever it is, the gateway does not see an error in it
     return refused.steps(), UNMETERED
 
@@ -70,9 +62,11 @@ def complete(sim: Simulator, data: bytes, headers: Mapping[str, str]) -> tuple[S
 def _try(sim: Simulator, asked: Asked, name: str, headers: Mapping[str, str]) -> Plain | tuple[Steps, Meter]:
     fault, arg = find(name)
     model = _pseudo(fault, name) if fault else catalogue.resolve(name)
+    if sim.fault is not None and fault is None:
+        fault, arg = find(sim.fault)  # a bad day of an ordinary model, at its own price
     if model is None:
         return refusals.unknown_model(name)
-    tried = Tried(asked, model, arg, headers, sim.port, lambda: sim.nth(asked.digest))
+    tried = Tried(asked, model, arg, headers, sim.port, sim.traffic, sim.clock())
     refused = asking.unsuited(asked, model) or (fault.refuse(tried) if fault else None)
     if refused:
         return refused
@@ -82,7 +76,7 @@ def _try(sim: Simulator, asked: Asked, name: str, headers: Mapping[str, str]) ->
             answer = words.limited(fault.answer(answer, tried), asked)
     except SchemaError as error:
         return refusals.refusal(400, str(error))
-    return _prepared(sim, tried, answer, fault)
+    return prepared(sim, tried, answer, fault)
 
 
 def _pseudo(fault: Fault, name: str) -> catalogue.Model:
@@ -91,7 +85,8 @@ def _pseudo(fault: Fault, name: str) -> catalogue.Model:
     return catalogue.Model(name, name, 131_072, everything, outputs, frozenset({"tools", "reasoning"}), fault.pricing)
 
 
-def _prepared(sim: Simulator, tried: Tried, answer: Answer, fault: Fault | None) -> tuple[Steps, Meter]:
+def prepared(sim: Simulator, tried: Tried, answer: Answer, fault: Fault | None) -> tuple[Steps, Meter]:
+    """Return the steps of an answer that is decided on, and its meter."""
     job, now = _job(tried, answer, fault, sim.clock()), int(sim.clock())
     wish = tried.asked.body.get("stream_options")
     call = chunks.Call(
@@ -137,6 +132,8 @@ def _job(tried: Tried, answer: Answer, fault: Fault | None, now_s: float) -> Job
         user=_text(body.get("user")),
         session_id=_text(body.get("session_id")),
         router=tried.model.router,
+        rate=fault.rate(tried.arg) if fault else Decimal(1),
+        byok=bool(fault and fault.byok),
     )
 
 

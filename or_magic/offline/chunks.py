@@ -187,10 +187,10 @@ def usage(call: Call, completion_tokens: int | None = None) -> dict[str, Any]:
         "completion_tokens": count,
         "total_tokens": job.prompt_tokens + count,
         "cost": cost.total_usd,
-        "is_byok": False,
+        "is_byok": job.byok,
         "prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0, "audio_tokens": 0, "video_tokens": 0},
         "cost_details": {
-            "upstream_inference_cost": None if call.shape == "2025-12" else cost.total_usd,
+            "upstream_inference_cost": None if call.shape == "2025-12" else cost.list_usd,
             "upstream_inference_prompt_cost": cost.prompt_usd,
             "upstream_inference_completions_cost": cost.completion_usd,
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from or_magic.offline.ledger import Meter
-from or_magic.offline.steps import Event, Head, Pause, Raw, Reset, Steps, body_bytes
+from or_magic.offline.steps import Close, Event, Head, Pause, Raw, Reset, Steps, body_bytes
 from or_magic.offline.wire import Connection, GoneError
 
 _COALESCE_BYTES = 16 * 1024
@@ -105,10 +105,11 @@ def deliver(
         elif isinstance(step, Pause):
             body.flush()
             connection.wait(step.seconds)
-        elif isinstance(step, Reset):
+        elif isinstance(step, (Reset, Close)):
             meter.settle()
             body.flush()
-            connection.reset()
+            if isinstance(step, Reset):
+                connection.reset()
             return False
         else:
             body.add(step)

@@ -5,6 +5,7 @@ It is the truth that a client's ledger is compared with, so it shares no code wi
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -52,6 +53,16 @@ class Job:
     user: str | None = None
     session_id: str | None = None
     router: str | None = None
+    rate: Decimal = Decimal(1)
+    byok: bool = False
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Exact sums in USD: what was charged, and what was paid to providers with keys of the user's own."""
+
+    cost_usd: Decimal
+    byok_usd: Decimal
 
 
 @dataclass(frozen=True)
@@ -117,7 +128,7 @@ def cost_of(job: Job, completion_tokens: int, finish_reason: str | None) -> Cost
     """Return the cost; nothing for an answer that failed, nor for one that is empty and unfinished."""
     if finish_reason == "error" or (completion_tokens == 0 and finish_reason is None):
         return FREE
-    return charge(job.pricing, job.prompt_tokens, completion_tokens)
+    return charge(job.pricing, job.prompt_tokens, completion_tokens, job.rate)
 
 
 class Ledger:
@@ -155,9 +166,12 @@ class Ledger:
         with self._lock:
             return tuple(entry.billed for entry in self._entries.values())
 
-    def spent_usd(self) -> Decimal:
-        """Return the exact sum of all costs."""
-        return sum((Decimal(billed.cost_text) for billed in self.billed()), Decimal(0))
+    def spent(self, since_s: float = -math.inf) -> Spent:
+        """Return the exact sums of what was settled since then."""
+        with self._lock:
+            found = [entry for entry in self._entries.values() if entry.ended_s >= since_s]
+        total = sum((Decimal(entry.billed.cost_text) for entry in found), Decimal(0))
+        return Spent(total, sum((entry.cost.list_usd for entry in found if entry.job.byok), Decimal(0)))
 
     def generation(self, generation_id: str) -> dict[str, Any] | None:
         """Return the data of ``GET /generation``, or None while there is nothing to tell."""
@@ -175,7 +189,8 @@ def _generation(entry: _Entry) -> dict[str, Any]:
     cost = Decimal(billed.cost_text)
     return {
         "id": billed.generation_id, "upstream_id": None, "total_cost": cost, "cache_discount": None,
-        "upstream_inference_cost": None, "created_at": _iso(entry.started_s), "model": billed.model, "app_id": None,
+        "upstream_inference_cost": entry.cost.list_usd if job.byok else None,
+        "created_at": _iso(entry.started_s), "model": billed.model, "app_id": None,
         "streamed": job.streamed, "cancelled": billed.cancelled, "provider_name": PROVIDER, "latency": lasted_ms,
         "moderation_latency": None, "generation_time": lasted_ms, "finish_reason": job.finish_reason,
         "tokens_prompt": billed.prompt_tokens, "tokens_completion": billed.completion_tokens,
@@ -183,7 +198,7 @@ def _generation(entry: _Entry) -> dict[str, Any]:
         "native_tokens_completion_images": job.media, "native_tokens_reasoning": reasoning, "native_tokens_cached": 0,
         "num_media_prompt": None, "num_input_audio_prompt": None, "num_media_completion": None,
         "num_search_results": None, "num_fetches": None, "web_search_engine": None, "origin": "", "usage": cost,
-        "is_byok": False, "native_finish_reason": job.native_finish_reason, "external_user": job.user,
+        "is_byok": job.byok, "native_finish_reason": job.native_finish_reason, "external_user": job.user,
         "api_type": "completions", "preset_id": None, "router": job.router, "provider_responses": None,
         "user_agent": None, "http_referer": None, "data_region": "global", "workspace_id": None,
         "service_tier": "default", "session_id": job.session_id, "request_id": None,

@@ -14,10 +14,14 @@ _PICO = Decimal(10) ** 12
 
 @dataclass(frozen=True)
 class Cost:
-    """What one generation costs, in USD; the total is the prompt, the completion and the fee per request."""
+    """What one generation costs, in USD.
+
+    The list price is the prompt, the completion and the fee per request; the total is what is charged of it.
+    """
 
     prompt_usd: Decimal
     completion_usd: Decimal
+    list_usd: Decimal
     total_usd: Decimal
 
 
@@ -30,16 +34,16 @@ def price(pricing: Mapping[str, Any], prompt_tokens: int) -> Mapping[str, Any]:
     return prices
 
 
-def charge(pricing: Mapping[str, Any], prompt_tokens: int, completion_tokens: int) -> Cost:
+def charge(pricing: Mapping[str, Any], prompt_tokens: int, completion_tokens: int, rate: Decimal = Decimal(1)) -> Cost:
     """Return the exact cost of so many tokens, each part rounded once to what a JSON number can carry."""
     prices = price(pricing, prompt_tokens)
     prompt = prompt_tokens * Decimal(prices["prompt"])
     completion = completion_tokens * Decimal(prices["completion"])
-    total = prompt + completion + Decimal(prices.get("request", "0"))
-    return Cost(*(_JSON_NUMBER.plus(amount) for amount in (prompt, completion, total)))
+    listed = prompt + completion + Decimal(prices.get("request", "0"))
+    return Cost(*(_JSON_NUMBER.plus(amount) for amount in (prompt, completion, listed, listed * rate)))
 
 
-FREE = Cost(Decimal(0), Decimal(0), Decimal(0))
+FREE = Cost(Decimal(0), Decimal(0), Decimal(0), Decimal(0))
 
 
 def number_text(amount: Decimal) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
+from or_magic.offline.money import number_text
 from or_magic.offline.steps import Headers, Plain, json_answer
 
 _TYPES = {
@@ -40,6 +42,19 @@ def unavailable(code: str, model: str, *, retryable: bool = False, **more: Any) 
 def unknown_model(model: str) -> Plain:
     """Return the refusal of a model id that the catalogue does not have."""
     return refusal(400, f"{model} is not a valid model ID", availability=unavailable("model_not_found", model))
+
+
+def limit_reached(limit_usd: Decimal) -> Plain:
+    """Return the refusal of a key whose limit is spent."""
+    told = f"This key has reached its limit of {number_text(limit_usd)} USD; raise it or wait for its reset (simulated)"
+    return refusal(402, told, {"limit_source": "openrouter_key_limit"})
+
+
+def too_dear(model: str, field: str) -> Plain:
+    """Return the refusal of a model whose price is above the request's maximum."""
+    said = {"field": f"provider.max_price.{field}", "detail": f"Every endpoint asks for more per {field}"}
+    told = unavailable("constraint_filtered", model, constraint=said)
+    return refusal(404, f"No endpoints found for {model} within provider.max_price", availability=told)
 
 
 def not_found(what: str) -> Plain:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
-from or_magic.offline import catalogue, refusals
+from or_magic.offline import catalogue, local, refusals
 from or_magic.offline.chat import Simulator, complete
 from or_magic.offline.faults import TABLE, rows
 from or_magic.offline.ledger import UNMETERED, Meter
@@ -19,6 +21,8 @@ _MODEL = "/api/v1/model/"
 
 def route(sim: Simulator, request: Request) -> tuple[Steps, Meter]:
     """Return the steps of the answer to a request, and its meter."""
+    if sim.local is not None and not request.path.startswith("/offline/"):
+        return local.route(sim, sim.local, request)
     if request.method == "POST" and request.path == "/api/v1/chat/completions":
         return complete(sim, request.body, request.headers)
     found = _plain(sim, request)
@@ -84,11 +88,17 @@ def _one_model(name: str) -> Plain:
 
 
 def _key(sim: Simulator, _: Request) -> Plain:
-    spent, nothing = sim.ledger.spent_usd(), 0
+    now = datetime.fromtimestamp(sim.clock(), UTC)
+    day = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    begins = {"daily": day, "weekly": day - timedelta(days=day.weekday()), "monthly": day.replace(day=1)}
+    spent = sim.ledger.spent()
+    since = {name: sim.ledger.spent(begin.timestamp()) for name, begin in begins.items()}
+    limit = sim.key_limit_usd
     data = {
-        "label": "offline simulator (any key)", "limit": None, "limit_remaining": None, "limit_reset": None,
-        "usage": spent, "usage_daily": spent, "usage_weekly": spent, "usage_monthly": spent,
-        "byok_usage": nothing, "byok_usage_daily": nothing, "byok_usage_weekly": nothing, "byok_usage_monthly": nothing,
+        "label": "offline simulator (any key)", "limit": limit,
+        "limit_remaining": None if limit is None else max(limit - spent.cost_usd, Decimal(0)), "limit_reset": None,
+        "usage": spent.cost_usd, **{f"usage_{name}": each.cost_usd for name, each in since.items()},
+        "byok_usage": spent.byok_usd, **{f"byok_usage_{name}": each.byok_usd for name, each in since.items()},
         "include_byok_in_limit": False, "is_free_tier": False, "is_management_key": False, "is_provisioning_key": False,
         "creator_user_id": None, "expires_at": None,
         "rate_limit": {"requests": -1, "interval": "10s", "note": "Deprecated; no limit is simulated."},

@@ -8,14 +8,19 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from or_magic.offline.chat import Simulator, simulator
+from or_magic.offline import catalogue
+from or_magic.offline.chat import Simulator
 from or_magic.offline.deliver import deliver
-from or_magic.offline.ledger import UNMETERED, Billed
+from or_magic.offline.faults import find
+from or_magic.offline.ledger import UNMETERED, Billed, Ledger
+from or_magic.offline.local import PREFIX
 from or_magic.offline.refusals import refusal
+from or_magic.offline.replay import Recordings
 from or_magic.offline.routes import route
 from or_magic.offline.wire import Connection, GoneError, MalformedError, RefusedError, Request
 
@@ -26,10 +31,10 @@ _JOIN_S = 5.0
 class Server:
     """A running simulator; close it, or use it in a ``with`` block."""
 
-    def __init__(self, port: int, pace_s: float, replay: Path | None, clock: Callable[[], float]) -> None:
+    def __init__(self, port: int, make: Callable[[int], Simulator]) -> None:
         self._listener = socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
         self.port: int = self._listener.getsockname()[1]
-        self._simulator: Simulator = simulator(clock, pace_s, replay, self.port)
+        self._simulator = make(self.port)
         self._stopping, self._quiet = threading.Event(), threading.Condition()
         self._open: dict[socket.socket, threading.Thread] = {}
         self._accepted = self._posts = self._busy = 0
@@ -39,8 +44,8 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Return the base URL, with ``/api/v1``."""
-        return f"http://127.0.0.1:{self.port}/api/v1"
+        """Return the base URL, with ``/api/v1``, or ``/v1`` of a local server."""
+        return f"http://127.0.0.1:{self.port}" + ("/api/v1" if self._simulator.local is None else PREFIX)
 
     def billed(self) -> tuple[Billed, ...]:
         """Return every generation that is settled, in the order of settlement; one still being sent is not in it."""
@@ -142,7 +147,14 @@ class Server:
 
 
 def serve(
-    port: int = 0, *, pace_s: float = 0.0, replay: Path | None = None, clock: Callable[[], float] = time.time
+    port: int = 0,
+    *,
+    pace_s: float = 0.0,
+    replay: Path | None = None,
+    clock: Callable[[], float] = time.time,
+    key_limit_usd: Decimal | None = None,
+    local: str | None = None,
+    fault: str | None = None,
 ) -> Server:
     """Start the simulator on 127.0.0.1 and return it.
 
@@ -150,6 +162,20 @@ def serve(
         port: 0 takes a free one.
         pace_s: silence after each piece of an answer; 0 sends as fast as possible.
         replay: a directory of recorded bodies that are served byte for byte.
-        clock: seconds since the epoch; decides ids, dates, and when a late generation is known.
+        clock: seconds since the epoch; decides ids, dates, quotas, and when a late generation is known.
+        key_limit_usd: what ``/key`` tells as the key's limit; who has spent it is refused with 402.
+        local: the name of a model; the simulator is then a plain OpenAI-compatible local server that has this one.
+        fault: ``offline/NAME[:ARG]``, what every ordinary model does instead of answering, at its own price.
+
+    Raises:
+        ValueError: there is no such fault.
     """
-    return Server(port, pace_s, replay, clock)
+    if fault is not None and find(fault)[0] is None:
+        raise ValueError(f"There is no fault {fault!r}; the table in docs/offline.md has them all")
+    recordings = Recordings(replay) if replay else None
+    catalogue.items()  # read now, so that no answer waits for it
+
+    def make(at_port: int) -> Simulator:
+        return Simulator(clock, pace_s, Ledger(clock), recordings, at_port, key_limit_usd, local, fault)
+
+    return Server(port, make)

@@ -62,7 +62,12 @@ class Reset:
     """The connection dies with RST."""
 
 
-Step = Head | Event | Raw | Pause | Reset
+@dataclass(frozen=True)
+class Close:
+    """The connection ends in an orderly way, whatever was promised."""
+
+
+Step = Head | Event | Raw | Pause | Reset | Close
 Steps = Iterator[Step]
 
 COMMENT = Raw(b": OPENROUTER PROCESSING\n\n", "comment")
@@ -106,8 +111,15 @@ class Plain:
 
     def steps(self) -> Steps:
         """Return the answer as steps."""
+        if self is DROPPED:
+            yield Reset()
+            return
         yield Head(self.status, self.headers, len(self.body))
         yield Raw(self.body, "plain")
+
+
+# Stands where an answer would: the connection is reset instead.
+DROPPED = Plain(0, b"", ())
 
 
 def json_answer(value: object, status: int = 200, headers: Headers = ()) -> Plain:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+_PRICE = re.compile(r"[0-9]{1,15}(\.[0-9]{1,17})?(e-?[0-9]{1,2})?")
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _PARTS = frozenset({"text", "image_url", "input_audio", "file", "video_url", "input_video"})
 _RANGES = {
@@ -45,6 +47,18 @@ def _is_format(value: object) -> bool:
     return isinstance(wish, dict) and _is_object(wish.get("schema", {}))
 
 
+def _is_routing(value: object) -> bool:
+    highest = value.get("max_price") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(highest, (dict, type(None))):
+        return False
+    return all(map(_is_price, (highest or {}).values()))
+
+
+def _is_price(value: object) -> bool:
+    text = value if isinstance(value, str) else repr(value) if _is_number(value) else ""
+    return bool(_PRICE.fullmatch(text))
+
+
 _TYPES: tuple[tuple[str, Callable[[object], bool], str], ...] = (
     ("model", _is_text, "a text"),
     ("models", _are_texts, "a list of texts"),
@@ -55,6 +69,7 @@ _TYPES: tuple[tuple[str, Callable[[object], bool], str], ...] = (
     ("stop", lambda value: _is_text(value) or _are_texts(value), "a text or a list of texts"),
     ("modalities", _are_texts, "a list of texts"),
     ("audio", _is_object, "an object"),
+    ("provider", _is_routing, "an object, with numbers in its max_price"),
 )
 
 

@@ -173,7 +173,7 @@ def report(asked: Asked, model: Model) -> str:
     facts += [f"- tools offered: {names}"] if names else []
     facts += [f"- options: {options}"] if options else []
     blocks = [
-        "**Offline simulator.** No model wrote this: it tells back what OpenRouter would have received.",
+        f"**Offline simulator.** No model wrote this: it tells back what {model.receiver} would have received.",
         "\n".join(facts),
         _result(asked) or _quoted("The last user text:", asked.last_user_text),
     ]

@@ -259,6 +259,17 @@ def early(seen: Seen) -> bool:
     return bool(seen.chunks[place + 1]["choices"][0]["delta"]["content"]) and len(seen.usages) == 1
 
 
+def charged(seen: Seen) -> float:
+    """The cost as a share of what the provider asks for."""
+    return float(seen.usages[0]["cost"] / seen.usages[0]["cost_details"]["upstream_inference_cost"])
+
+
+def from_cache(seen: Seen) -> bool:
+    (usage,) = seen.usages
+    counts = [value for value in usage.values() if not isinstance(value, (bool, dict))]
+    return seen.headers["x-openrouter-cache-status"] == "HIT" and counts == [0, 0, 0] and "cost" not in usage
+
+
 CASES: list[tuple[str, Callable[[Seen], bool], dict[str, Any]]] = [
     ("plain", complete, {}),
     ("echo", lambda seen: seen.text == PROMPT, {}),
@@ -268,6 +279,24 @@ CASES: list[tuple[str, Callable[[Seen], bool], dict[str, Any]]] = [
     ("request-fee", lambda seen: seen.usages[0]["cost"] > 0.005, {}),
     ("flaky:0", complete, {}),
     ("flaky", lambda seen: seen.status == 503, {}),
+    ("flaky-reset:0", complete, {}),
+    ("flaky-reset", lambda seen: seen.raw == b"" and seen.how == "reset", {}),
+    ("fails-first:0", complete, {}),
+    ("fails-first", lambda seen: seen.status == 503, {}),
+    ("fails-every", complete, {}),
+    ("fails-every:1", lambda seen: seen.status == 503, {}),
+    ("fails-by-turns", complete, {}),
+    ("down:0", complete, {}),
+    ("down", lambda seen: seen.status == 503, {}),
+    ("tides", complete, {}),
+    ("quota", complete, {}),
+    ("quota:0", lambda seen: seen.status == 429 and "retry-after" not in seen.headers, {}),
+    ("quota-key", complete, {}),
+    ("quota-bare", complete, {}),
+    ("quota-tokens", complete, {}),
+    ("quota-tokens:1", lambda seen: seen.status == 429 and "retry-after" not in seen.headers, {}),
+    ("quota-daily", complete, {}),
+    ("quota-daily:0", lambda seen: seen.status == 429 and b"openrouter_free_tier_daily" in seen.body, {}),
     (
         "mid-stream-error",
         lambda seen: seen.chunks[-1]["error"]["code"] == 502 and seen.finishes == ["error"] and bool(seen.text),
@@ -285,6 +314,7 @@ CASES: list[tuple[str, Callable[[Seen], bool], dict[str, Any]]] = [
         {},
     ),
     ("cut", lambda seen: unfinished(seen) and seen.whole and not seen.done, {}),
+    ("cut:4", lambda seen: unfinished(seen) and len(seen.deltas("content")) == 4 and seen.whole, {}),
     ("cut-done", lambda seen: unfinished(seen) and seen.done, {}),
     ("no-done", lambda seen: not seen.done and "stop" in seen.finishes and len(seen.usages) == 1 and seen.whole, {}),
     ("no-end", lambda seen: seen.done and not seen.whole and seen.how == "silence", {"patience_s": 0.3}),
@@ -294,6 +324,12 @@ CASES: list[tuple[str, Callable[[Seen], bool], dict[str, Any]]] = [
     ("empty", lambda seen: not seen.text and seen.usages[0]["completion_tokens"] == 0 and "stop" in seen.finishes, {}),
     ("generation-late", lambda seen: unfinished(seen) and seen.whole, {}),
     ("reset:250", lambda seen: seen.how == "reset" and len(seen.body) == 250, {}),
+    ("close-early", lambda seen: seen.raw == b"" and seen.how == "end", {}),
+    (
+        "reset-in-headers",
+        lambda seen: seen.raw.startswith(b"HTTP/1.1 200") and b"\r\n\r\n" not in seen.raw and seen.how == "reset",
+        {},
+    ),
     ("reset-headers", lambda seen: seen.how == "reset" and seen.status == 200 and not seen.body, {}),
     ("reset-early", lambda seen: seen.how == "reset" and not seen.raw, {}),
     ("reset-early-billed", lambda seen: seen.how == "reset" and not seen.raw, {}),
@@ -320,6 +356,10 @@ CASES: list[tuple[str, Callable[[Seen], bool], dict[str, Any]]] = [
     ("usage-twice", lambda seen: len(seen.usages) == 2 and seen.usages[0] == seen.usages[1], {}),
     ("usage-early", early, {}),
     ("usage-cumulative", cumulative, {}),
+    ("usage-zero", lambda seen: seen.usages[0]["cost"] == 0 and seen.usages[0]["total_tokens"] > 50, {}),
+    ("usage-markup:3", lambda seen: charged(seen) == pytest.approx(3), {}),
+    ("byok", lambda seen: charged(seen) == pytest.approx(0.05) and seen.usages[0]["is_byok"], {}),
+    ("cache-hit", from_cache, {}),
     (
         "usage-2025",
         lambda seen: seen.chunks[-1]["choices"][0]["finish_reason"] is None and seen.finishes == ["stop"],
@@ -345,6 +385,7 @@ CASES: list[tuple[str, Callable[[Seen], bool], dict[str, Any]]] = [
     ("tools-forever", one_call, {}),
     ("tools-shuffled", shuffled, {}),
     ("tools-empty-args", lambda seen: pieces(seen) == {0: ""} and set(seen.finishes) == {"tool_calls"}, {}),
+    ("tools-broken-args", lambda seen: pieces(seen) == {0: '{"text": "simul'}, {}),
     ("image", picture, {}),
     ("audio", sound, {}),
     ("citations", cited, {}),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -69,6 +71,22 @@ def retry_after(word: str | None) -> Callable[[Seen], bool]:
     return lambda seen: seen.status == 429 and seen.headers.get("retry-after") == word
 
 
+def reset_s(epoch_ms: str) -> float:
+    return int(epoch_ms) / 1000 - time.time()
+
+
+def waits_s(seen: Seen) -> float:
+    return parsedate_to_datetime(seen.headers["retry-after"]).timestamp() - time.time()
+
+
+def available(expected: int, **facts: Any) -> Callable[[Seen], bool]:
+    return lambda seen: (
+        seen.status == expected == seen.error["http_status"]
+        and "code" not in seen.error
+        and facts.items() <= seen.error["availability"].items()
+    )
+
+
 CASES: list[tuple[str, Callable[[Seen], bool]]] = [
     ("error-400", status(400, error_type="invalid_request")),
     ("error-401", status(401, error_type="authentication")),
@@ -91,6 +109,42 @@ CASES: list[tuple[str, Callable[[Seen], bool]]] = [
     ("error-429:junk\r\nX-Injected: 1", lambda seen: "x-injected" not in seen.headers),
     ("error-429:date", lambda seen: bool(re.fullmatch(r"\w{3}, .* GMT", seen.headers["retry-after"]))),
     ("error-429:ms", lambda seen: seen.headers["retry-after-ms"] == "1500" and retry_after(None)(seen)),
+    ("error-429:1.5", retry_after("1.5")),
+    ("error-429:1e309", retry_after("1e309")),
+    ("error-429:none", retry_after(None)),
+    ("error-429:date:-60", lambda seen: waits_s(seen) < -50),
+    ("error-429:date:120", lambda seen: 110 < waits_s(seen) < 121),
+    ("error-429:ms:250", lambda seen: seen.headers["retry-after-ms"] == "250"),
+    ("error-429:4", lambda seen: 3 < reset_s(seen.headers["x-ratelimit-reset"]) <= 4.01),
+    (
+        "error-429-headers:5",
+        lambda seen: (
+            retry_after(None)(seen)
+            and 4 < reset_s(seen.headers["x-ratelimit-reset"]) <= 5.01
+            and "headers" not in seen.error["metadata"]
+        ),
+    ),
+    (
+        "error-429-body:5",
+        lambda seen: (
+            retry_after(None)(seen)
+            and "x-ratelimit-reset" not in seen.headers
+            and 4 < reset_s(seen.error["metadata"]["headers"]["X-RateLimit-Reset"]) <= 5.01
+        ),
+    ),
+    (
+        "error-429-bare",
+        lambda seen: (
+            retry_after(None)(seen)
+            and {"error_type": "rate_limit_exceeded"} == seen.error["metadata"]
+            and not [name for name in seen.headers if "ratelimit" in name]
+        ),
+    ),
+    ("retryable", available(503, retryable=True)),
+    ("retryable:429:2.5", available(429, retryable=True, retry_after=2.5)),
+    ("retryable:404", available(404, retryable=True)),
+    ("not-retryable", available(503, retryable=False)),
+    ("not-retryable:429:7", available(429, retryable=False, retry_after=7)),
     ("error-429-daily", status(429, limit_source="openrouter_free_tier_daily")),
     ("error-500", status(500, error_type="server")),
     ("error-502", lambda seen: status(502)(seen) and "raw" in seen.error["metadata"]),
@@ -100,6 +154,7 @@ CASES: list[tuple[str, Callable[[Seen], bool]]] = [
     ("error-524", html(524)),
     ("error-529", status(529, error_type="provider_overloaded")),
     ("html", html(200)),
+    ("html:502", html(502)),
     ("error-body", lambda seen: seen.status == 200 and seen.error["code"] == 502),
     ("redirect", lambda seen: seen.status == 307 and seen.headers["location"].startswith("http://127.0.0.2:")),
     ("redirect:http://127.0.0.3:1/x", lambda seen: seen.headers["location"] == "http://127.0.0.3:1/x"),

@@ -91,6 +91,14 @@ def calls_bare(answer: Answer, tried: Tried) -> Answer:
     )
 
 
+def calls_broken(answer: Answer, tried: Tried) -> Answer:
+    """Call the first tool with JSON that breaks off."""
+    if _has_result(tried):
+        return answer
+    call = words.tool_call(tried.asked, _functions(tried)[0])
+    return _calling(replace(call, arguments='{"text": "simul'))
+
+
 def _has_result(tried: Tried) -> bool:
     return bool(tried.asked.messages[-1]["role"] == "tool")
 

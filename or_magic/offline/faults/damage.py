@@ -10,7 +10,7 @@ from dataclasses import replace
 from or_magic.offline.chunks import Call
 from or_magic.offline.faults.events import cut
 from or_magic.offline.faults.fault import number, seconds
-from or_magic.offline.steps import COMMENT, Event, Head, Pause, Raw, Reset, Step, Steps, body_bytes
+from or_magic.offline.steps import COMMENT, Close, Event, Head, Pause, Raw, Reset, Step, Steps, body_bytes
 
 _AFTER = 3
 _GZIP = 16 + zlib.MAX_WBITS
@@ -144,6 +144,17 @@ def reset_after_head(steps: Steps, _: Call) -> Steps:
 def reset_at_once(_steps: Steps, _: Call) -> Steps:
     """Reset before any byte."""
     yield Reset()
+
+
+def reset_inside_head(_steps: Steps, _: Call) -> Steps:
+    """Send the beginning of the headers, then reset."""
+    yield Raw(b"HTTP/1.1 200 OK\r\nContent-Ty", flush=True)
+    yield Reset()
+
+
+def closed_at_once(_steps: Steps, _: Call) -> Steps:
+    """End the connection in an orderly way before any byte."""
+    yield Close()
 
 
 def too_short(steps: Steps, call: Call) -> Steps:

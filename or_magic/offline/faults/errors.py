@@ -1,39 +1,25 @@
-"""Faults that refuse: HTTP errors, HTML where JSON was due, a redirect. Pure but for the date header."""
+"""Faults that refuse: HTTP errors, HTML where JSON was due, a redirect. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from time import time
 from typing import Any
 
 from or_magic.offline.faults.fault import Tried, number
+from or_magic.offline.faults.limits import Refuse, retry_after
 from or_magic.offline.ledger import PROVIDER
 from or_magic.offline.refusals import refusal, unavailable
-from or_magic.offline.steps import Headers, Plain, json_answer
+from or_magic.offline.steps import Plain, json_answer
 
-Refuse = Callable[[Tried], "Plain | None"]
-
+_STATUSES = frozenset(map(str, range(400, 600)))
 _HTML = (
     "<!DOCTYPE html>\n<html><head><title>{title}</title></head>"
     "<body><h1>{title}</h1><p>This page was sent by the offline simulator in place of JSON.</p></body></html>\n"
 )
 
 
-def retry_after(arg: str) -> Headers:
-    """Return the header that an ARG asks for: ``date``, ``ms``, or the word itself, whatever it is."""
-    word = "".join(letter for letter in arg if letter.isascii() and letter.isprintable())
-    if word == "date":
-        from email.utils import formatdate  # 8 ms that nothing else here needs
-
-        return (("Retry-After", formatdate(time() + 2, usegmt=True)),)
-    if word == "ms":
-        return (("retry-after-ms", "1500"),)
-    return (("Retry-After", word),) if word else ()
-
-
 def error(status: int, message: str, **metadata: Any) -> Refuse:
     """Return a refusal with this status; an ARG becomes its Retry-After."""
-    return lambda tried: refusal(status, message, metadata, headers=retry_after(tried.arg))
+    return lambda tried: refusal(status, message, metadata, headers=retry_after(tried.arg, tried.now_s))
 
 
 def unaffordable(tried: Tried) -> Plain:
@@ -61,25 +47,6 @@ def no_endpoints(tried: Tried) -> Plain:
     return refusal(404, f"No endpoints found for {tried.model.id}.", availability=available)
 
 
-def limited(tried: Tried) -> Plain:
-    """Refuse with 429: a limit of the provider."""
-    limits = {"X-RateLimit-Limit": "20", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1777593660000"}
-    metadata = {
-        "headers": limits, "provider_name": PROVIDER,
-        "raw": f"{tried.model.id} is temporarily rate-limited (simulated)",
-    }  # fmt: skip
-    headers = (*limits.items(), *retry_after(tried.arg or "1"))
-    return refusal(429, "Provider returned error", metadata, headers=headers)
-
-
-def limited_for_today(_: Tried) -> Plain:
-    """Refuse with 429: the free requests of the day are used up, so that a retry is useless."""
-    limits = {"X-RateLimit-Limit": "50", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1777680000000"}
-    metadata = {"headers": limits, "limit_source": "openrouter_free_tier_daily"}
-    message = "Rate limit exceeded: free-models-per-day. Add 10 credits to unlock 1000 free model requests per day"
-    return refusal(429, message, metadata, headers=tuple(limits.items()))
-
-
 def provider_failed(tried: Tried) -> Plain:
     """Refuse with 502: the provider failed, and so did the one before it."""
     metadata = {
@@ -87,29 +54,29 @@ def provider_failed(tried: Tried) -> Plain:
         "raw": '{"error":"upstream connect error (simulated)"}',
         "previous_errors": [{"provider": "Another Simulator", "code": "timeout", "status": 504}],
     }  # fmt: skip
-    return refusal(502, "Provider returned error", metadata, headers=retry_after(tried.arg))
+    return refusal(502, "Provider returned error", metadata, headers=retry_after(tried.arg, tried.now_s))
 
 
-def none_available(tried: Tried) -> Plain:
-    """Refuse with 503: no provider has room."""
-    wait = {"retry_after": int(number(tried.arg, 1))} if tried.arg else {}
+def none_available(tried: Tried, *, told: bool = True) -> Plain:
+    """Refuse with 503: no provider has room; ARG is the wait, unless it is not to be told."""
+    arg = tried.arg if told else ""
+    wait = {"retry_after": int(number(arg, 1))} if arg else {}
     available = unavailable("capacity_exhausted", tried.model.id, retryable=True, **wait)
     return refusal(
         503, "There is no available model provider that meets your routing requirements",
-        headers=retry_after(tried.arg), availability=available,
+        headers=retry_after(arg, tried.now_s), availability=available,
     )  # fmt: skip
 
 
-def flaky(tried: Tried) -> Plain | None:
-    """Refuse the first ARG requests with this very body."""
-    return none_available(tried) if tried.nth() <= number(tried.arg, 1) else None
-
-
 def html(status: int, title: str) -> Refuse:
-    """Return an answer of HTML, as an edge or a captive portal sends it."""
+    """Return an answer of HTML, as an edge or a captive portal sends it; ARG is another status."""
     headers = (("Content-Type", "text/html; charset=UTF-8"), ("cf-ray", "simulated-OFF"))
-    page = Plain(status, _HTML.format(title=title).encode(), headers)
-    return lambda _: page
+
+    def refuse(tried: Tried) -> Plain:
+        code = int(tried.arg) if tried.arg in _STATUSES else status
+        return Plain(code, _HTML.format(title=title).encode(), headers)
+
+    return refuse
 
 
 def error_body(_: Tried) -> Plain:

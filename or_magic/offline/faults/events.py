@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from or_magic.offline import chunks
 from or_magic.offline.chunks import Call
-from or_magic.offline.steps import DONE, Event, Raw, Steps, body_bytes, dump
+from or_magic.offline.faults.fault import number
+from or_magic.offline.steps import DONE, Event, Head, Raw, Steps, body_bytes, dump
 
 
 def dropped(*tags: str) -> Callable[[Steps, Call], Steps]:
@@ -26,6 +28,17 @@ def cut(steps: Steps, _: Call) -> Steps:
             data = body_bytes(step)
             yield Raw(data[: len(data) // 2], "text", step.tokens)
             return
+        yield step
+
+
+def cut_short(steps: Steps, call: Call) -> Steps:
+    """End the body after ARG pieces of text, or after all of them."""
+    left = number(call.arg, math.inf)
+    for step in cut(steps, call):
+        if getattr(step, "tag", None) == "text":
+            if left <= 0:
+                return
+            left -= 1
         yield step
 
 
@@ -100,6 +113,19 @@ def edited_usage(edit: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Cal
 def without_cost(usage: dict[str, Any]) -> dict[str, Any]:
     """Return the usage with its tokens and no money."""
     return {key: value for key, value in usage.items() if key not in ("cost", "cost_details")}
+
+
+def cache_hit(steps: Steps, call: Call) -> Steps:
+    """Answer as OpenRouter's response cache does: a header says so, and the usage is all zeros without a cost."""
+    hit = (("X-OpenRouter-Cache-Status", "HIT"), ("X-OpenRouter-Cache-Age", "1"))
+    for step in edited_usage(lambda usage: _zeroed(without_cost(usage)))(steps, call):
+        yield replace(step, headers=(*step.headers, *hit)) if isinstance(step, Head) else step
+
+
+def _zeroed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _zeroed(each) for key, each in value.items()}
+    return 0 if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def usage_twice(steps: Steps, _: Call) -> Steps:

@@ -5,27 +5,36 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 from or_magic.offline.asked import Asked
 from or_magic.offline.catalogue import Model
 from or_magic.offline.chunks import Call
 from or_magic.offline.steps import Plain, Steps
+from or_magic.offline.traffic import Traffic
 from or_magic.offline.words import Answer
+
+_MOST_TIMES = 1_000_000
 
 PRICING: Mapping[str, Any] = {"prompt": "0.000001", "completion": "0.000002"}
 
 
 @dataclass(frozen=True)
 class Tried:
-    """One request on its way to one pseudo-model; ``nth`` counts how often this very body came, this time included."""
+    """One request on its way to one pseudo-model, at a moment of the simulator's clock."""
 
     asked: Asked
     model: Model
     arg: str
     headers: Mapping[str, str]
     port: int
-    nth: Callable[[], int]
+    traffic: Traffic
+    now_s: float
+
+    def nth(self) -> int:
+        """Count how often this very body came, this time included."""
+        return self.traffic.nth(self.asked.digest)
 
 
 def _never(_: Tried) -> Plain | None:
@@ -45,7 +54,8 @@ class Fault:
     """One row of the table.
 
     ``bills`` says what the books get: ``all`` of the generation (what was made until then if the client leaves),
-    ``all, always`` also if the client leaves, or ``nothing`` because no generation ran.
+    ``all, always`` also if the client leaves, or ``nothing`` because no generation ran. ``rate`` is what is charged of
+    the list price; ``byok`` says that the list price itself is paid to the provider.
     """
 
     name: str
@@ -59,6 +69,8 @@ class Fault:
     id_prefix: str = ""
     late: Callable[[str], float] = field(default=lambda _: 0.0)
     pricing: Mapping[str, Any] = field(default_factory=lambda: PRICING)
+    rate: Callable[[str], Decimal] = field(default=lambda _: Decimal(1))
+    byok: bool = False
 
     @property
     def id(self) -> str:
@@ -73,6 +85,17 @@ def number(arg: str, default: float) -> float:
     except ValueError:
         return default
     return default if math.isnan(value) else value
+
+
+def times(arg: str, default: str, unit: str = "1") -> Decimal:
+    """Return the ARG as a factor in this unit, the default where it is none that a price could have."""
+    try:
+        value = Decimal(arg)
+    except InvalidOperation:
+        value = Decimal(default)
+    if not (value.is_finite() and 0 <= value <= _MOST_TIMES):
+        value = Decimal(default)
+    return value * Decimal(unit)
 
 
 def seconds(arg: str, default: float | None) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any
 from or_magic.offline import chunks, tokens
 from or_magic.offline.chunks import Call
 from or_magic.offline.faults.fault import number
-from or_magic.offline.steps import DONE, Event, Raw, Step, Steps, body_bytes, dump
+from or_magic.offline.steps import DONE, Event, Head, Raw, Step, Steps, body_bytes, dump
 
 _AFTER = 3  # damage is done to the third piece of text
 _DEPTH = 100_000
@@ -154,34 +154,33 @@ def _shuffled(call: Call) -> Iterator[Event]:
                 yield chunks.tool_event(call, {"index": index, "type": "function", "function": function})
 
 
-def openai_plain(_: Steps, call: Call) -> Steps:
+def openai_plain(steps: Steps, call: Call) -> Steps:
     """Answer as a server does that knows OpenAI's protocol and nothing of OpenRouter's."""
-    kind = "text/event-stream" if call.job.streamed else "application/json"
-    yield replace(chunks.head(call), headers=(("Content-Type", kind),))
-    base = {
-        "id": call.job.generation_id,
-        "object": "chat.completion.chunk",
-        "created": call.created,
-        "model": call.job.model,
-    }
-    count = {key: value for key, value in chunks.usage(call).items() if key.endswith("_tokens")}
-    if not call.job.streamed:
-        message = {"role": "assistant", "content": call.answer.text}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": call.answer.finish_reason}
-        yield Event(
-            {**base, "object": "chat.completion", "choices": [choice], "usage": count},
-            "body",
-            call.job.completion_tokens,
-        )
-        return
-    silent = {"usage": None} if call.include_usage else {}
-    deltas = [({"role": "assistant", "content": ""}, 0)]
-    deltas += [({"content": text}, size) for text, size in tokens.pieces(call.answer.text, call.answer.chunk_tokens)]
-    for delta, size in deltas:
-        yield Event({**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}], **silent}, "text", size)
-    yield Event(
-        {**base, "choices": [{"index": 0, "delta": {}, "finish_reason": call.answer.finish_reason}], **silent}, "finish"
-    )
-    if call.include_usage:
-        yield Event({**base, "choices": [], "usage": count}, "usage")
-    yield DONE
+    for step in steps:
+        if isinstance(step, Head):
+            kind = "text/event-stream" if call.job.streamed else "application/json"
+            yield replace(step, headers=(("Content-Type", kind),))
+        elif step is DONE:
+            yield step
+        elif isinstance(step, Event) and step.tag == "usage":
+            if call.include_usage:
+                count = _tokens_alone(step.data["usage"])
+                yield replace(step, data={**_bare(step.data), "choices": [], "usage": count})
+        elif isinstance(step, Event) and step.tag in ("text", "tool", "finish", "body"):
+            yield replace(step, data=_plain_chunk(step.data, told=call.include_usage))
+
+
+def _bare(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: data[key] for key in ("id", "object", "created", "model")}
+
+
+def _tokens_alone(usage: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in usage.items() if key.endswith("_tokens")}
+
+
+def _plain_chunk(data: dict[str, Any], *, told: bool) -> dict[str, Any]:
+    choice = {key: value for key, value in data["choices"][0].items() if key != "native_finish_reason"}
+    inner = "delta" if "delta" in choice else "message"
+    kept = {key: choice[inner][key] for key in ("role", "content", "tool_calls") if key in choice[inner]}
+    usage = {"usage": _tokens_alone(data["usage"])} if "usage" in data else {"usage": None} if told else {}
+    return {**_bare(data), "choices": [{**choice, inner: kept}], **usage}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from or_magic.offline.faults import answers, damage, errors, events, payloads
-from or_magic.offline.faults.fault import Fault, seconds
+from decimal import Decimal
+
+from or_magic.offline.faults import answers, damage, errors, events, limits, patterns, payloads
+from or_magic.offline.faults.fault import Fault, seconds, times
 
 _TIERED = {
     "prompt": "0.000001", "completion": "0.000002",
     "overrides": [{"min_prompt_tokens": 1000, "prompt": "0.000003", "completion": "0.000006"}],
 }  # fmt: skip
 _FEE = {"prompt": "0.000001", "completion": "0.000002", "request": "0.005"}
-_FREE = {"prompt": "0", "completion": "0"}
+FREE = {"prompt": "0", "completion": "0"}
 
 
-def _error(name: str, says: str, refuse: errors.Refuse) -> Fault:
+def _error(name: str, says: str, refuse: limits.Refuse) -> Fault:
     return Fault(name, says, refuse=refuse, bills="nothing")
 
 
@@ -28,9 +30,6 @@ ORDINARY = (
         pricing=_TIERED,
     ),
     Fault("request-fee", "An ordinary answer that costs 0.005 USD more per request.", pricing=_FEE),
-    Fault(
-        "flaky", "503 for the first ARG requests with the same body (1), then an ordinary answer.", refuse=errors.flaky
-    ),
 )
 
 ERRORS = (
@@ -46,10 +45,30 @@ ERRORS = (
     _error("error-425", "HTTP 425.", errors.error(425, "Too early (simulated)")),
     _error(
         "error-429",
-        "HTTP 429 with Retry-After: ARG seconds (1), `date`, `ms`, or any word as it is.",
-        errors.limited,
+        "HTTP 429 with Retry-After: ARG seconds (1), `date`, `date:SECONDS`, `ms`, `ms:NUMBER`, `none`, "
+        "or any word as it is.",
+        limits.limited,
     ),
-    _error("error-429-daily", "HTTP 429: the free requests of the day are used up.", errors.limited_for_today),
+    _error(
+        "error-429-headers",
+        "HTTP 429 without Retry-After; X-RateLimit headers say, in epoch ms, that it is over in ARG seconds (2).",
+        limits.limited_in_headers,
+    ),
+    _error(
+        "error-429-body", "As `error-429-headers`, and the headers stand in the body alone.", limits.limited_in_body
+    ),
+    _error("error-429-bare", "HTTP 429 that says nothing of when it is over.", limits.limited_without_hint),
+    _error("error-429-daily", "HTTP 429: the free requests of the day are used up.", limits.limited_for_today),
+    _error(
+        "retryable",
+        "HTTP ARG (503) whose `availability` says that a retry helps; `STATUS:SECONDS` adds its `retry_after`.",
+        limits.told_retryable(retryable=True),
+    ),
+    _error(
+        "not-retryable",
+        "HTTP ARG (503) whose `availability` says that no retry helps.",
+        limits.told_retryable(retryable=False),
+    ),
     _error("error-500", "HTTP 500, masked.", errors.error(500, "Internal Server Error")),
     _error("error-502", "HTTP 502 with the provider's raw error.", errors.provider_failed),
     _error("error-503", "HTTP 503 with availability; ARG is its Retry-After.", errors.none_available),
@@ -57,10 +76,48 @@ ERRORS = (
     _error("error-520", "HTTP 520 with an HTML body.", errors.html(520, "520: unknown error")),
     _error("error-524", "HTTP 524 with an HTML body.", errors.html(524, "524: a timeout occurred")),
     _error("error-529", "HTTP 529.", errors.error(529, "Provider returned error", provider_name="Offline Simulator")),
-    _error("html", "HTTP 200 with an HTML body.", errors.html(200, "Welcome")),
+    _error("html", "HTTP 200, or ARG, with an HTML body.", errors.html(200, "Welcome")),
     _error("error-body", "HTTP 200 with a JSON error as the body, also for a stream.", errors.error_body),
     _error("redirect", "HTTP 307 to another host, or to ARG.", errors.redirected),
     _error("echo-key", "HTTP 401 whose message repeats the Authorization header.", errors.echoed_key),
+)
+
+LIMITS = (
+    Fault(
+        "quota",
+        "ARG requests in any minute (20), `5/2` is 5 in any 2 s; then 429 with Retry-After and X-RateLimit headers.",
+        refuse=limits.requests_quota(),
+    ),
+    Fault("quota-key", "As `quota`, for each key on its own.", refuse=limits.requests_quota(by_key=True)),
+    Fault("quota-bare", "As `quota`, and the 429 says nothing of when.", refuse=limits.requests_quota(hints=False)),
+    Fault(
+        "quota-tokens",
+        "As `quota`, in tokens (10000): those of the prompt and of the answer.",
+        refuse=limits.tokens_quota,
+    ),
+    Fault("quota-daily", "ARG requests a UTC day (50), then as `error-429-daily`.", refuse=limits.daily_quota),
+)
+
+PATTERNS = (
+    Fault(
+        "flaky",
+        "503 for the first ARG requests with the same body (1), then an ordinary answer.",
+        refuse=patterns.flaky,
+    ),
+    Fault(
+        "flaky-reset",
+        "As `flaky`, with RST before any byte instead of 503; nothing ran.",
+        refuse=patterns.dropping,
+    ),
+    Fault("fails-first", "503 for the first ARG requests (3), whatever they say.", refuse=patterns.first_fail),
+    Fault("fails-every", "503 for every ARGth request (3).", refuse=patterns.every_nth),
+    Fault("fails-by-turns", "ARG requests work (5), as many get 503, and so on.", refuse=patterns.by_turns),
+    Fault("down", "503 for ARG seconds (1) from the first request on.", refuse=patterns.down),
+    Fault(
+        "tides",
+        "Works for ARG seconds (1) from the first request on, then 503 for as long, and so on.",
+        refuse=patterns.tides,
+    ),
 )
 
 ENDINGS = (
@@ -85,7 +142,11 @@ ENDINGS = (
         deliver=events.choice_error,
         status="error",
     ),
-    Fault("cut", "The body ends in an orderly way before finish reason, usage and [DONE].", deliver=events.cut),
+    Fault(
+        "cut",
+        "The body ends in an orderly way before finish reason, usage and [DONE], after ARG pieces of text (all).",
+        deliver=events.cut_short,
+    ),
     Fault("cut-done", "The body ends before finish reason and usage, but with [DONE].", deliver=events.cut_done),
     Fault("no-done", "Finish reason and usage come, [DONE] does not.", deliver=events.dropped("done")),
     Fault("no-end", "A complete answer with [DONE]; then the body never ends.", deliver=damage.endless_body),
@@ -103,6 +164,15 @@ ENDINGS = (
 
 CONNECTION = (
     Fault("reset", "RST after ARG bytes of the body (400).", deliver=damage.reset_after),
+    Fault(
+        "close-early", "An orderly end before any byte; nothing ran.", deliver=damage.closed_at_once, bills="nothing"
+    ),
+    Fault(
+        "reset-in-headers",
+        "RST in the middle of the headers; nothing ran.",
+        deliver=damage.reset_inside_head,
+        bills="nothing",
+    ),
     Fault("reset-headers", "RST right after the headers.", deliver=damage.reset_after_head),
     Fault(
         "reset-early", "RST before any byte of the answer; nothing ran.", deliver=damage.reset_at_once, bills="nothing"
@@ -136,6 +206,24 @@ CONNECTION = (
 USAGE = (
     Fault("usage-missing", "No usage anywhere.", deliver=events.edited_usage(lambda _: None)),
     Fault("usage-no-cost", "Usage has tokens and no cost.", deliver=events.edited_usage(events.without_cost)),
+    Fault("usage-zero", "The cost is 0, and that is what is billed; the tokens are not 0.", rate=lambda _: Decimal(0)),
+    Fault(
+        "usage-markup",
+        "The cost, told and billed, is ARG times the list price (1.5).",
+        rate=lambda arg: times(arg, "1.5"),
+    ),
+    Fault(
+        "byok",
+        "A key of the user's own: the cost is a fee of ARG percent (5), the list price is upstream's.",
+        rate=lambda arg: times(arg, "5", "0.01"),
+        byok=True,
+    ),
+    Fault(
+        "cache-hit",
+        "An answer of OpenRouter's response cache: usage all zeros, no cost.",
+        deliver=events.cache_hit,
+        bills="nothing",
+    ),
     Fault("usage-twice", "The usage chunk comes two times.", deliver=events.usage_twice),
     Fault("usage-early", "The usage chunk comes before the last piece of text.", deliver=events.usage_early),
     Fault("usage-cumulative", "Every piece of text carries the usage up to then.", deliver=events.usage_cumulative),
@@ -173,7 +261,7 @@ BYTES = (
         "openai-plain",
         "A plain OpenAI-compatible answer: no cost, no provider, usage only if `stream_options` asks.",
         deliver=payloads.openai_plain,
-        pricing=_FREE,
+        pricing=FREE,
         id_prefix="chatcmpl-",
     ),
 )
@@ -198,9 +286,14 @@ CONTENT = (
         deliver=payloads.shuffled_tools,
     ),
     Fault("tools-empty-args", "One tool call whose arguments are an empty text.", answer=answers.calls_bare),
+    Fault(
+        "tools-broken-args",
+        "One tool call whose arguments are JSON that breaks off; after its result an ordinary answer.",
+        answer=answers.calls_broken,
+    ),
     Fault("image", "Text and a small real PNG that says SIMULATED.", answer=answers.drawn),
     Fault("audio", "A short real WAV (or bare samples) in pieces, with a transcript.", answer=answers.spoken),
     Fault("citations", "Three citations in three deltas, one of them a duplicate.", answer=answers.cited),
 )
 
-TABLE: tuple[Fault, ...] = ORDINARY + ERRORS + ENDINGS + CONNECTION + USAGE + BYTES + CONTENT
+TABLE: tuple[Fault, ...] = ORDINARY + ERRORS + LIMITS + PATTERNS + ENDINGS + CONNECTION + USAGE + BYTES + CONTENT
