@@ -46,7 +46,8 @@ class Limit:
                 raise SettingsError(f"A limit a minute is at least 1, not {told}. {UNSENT} Leave it out for no limit.")
 
     def __str__(self) -> str:
-        told = [f"{n:,} {what}" for n, what in ((self.requests, "requests"), (self.tokens, "tokens")) if n]
+        counts = ((self.requests, "request"), (self.tokens, "token"))
+        told = [f"{count:,} {noun}{'s' * (count != 1)}" for count, noun in counts if count]
         return f"{' and '.join(told)} a minute" if told else "no limit"
 
 
