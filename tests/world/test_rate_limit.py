@@ -191,6 +191,14 @@ def test_what_is_larger_than_the_limit_goes_alone() -> None:
     assert 120.0 == rig.passed_s
 
 
+def test_beside_answers_of_nothing_a_large_one_is_alone() -> None:
+    """What took no tokens is not in its way."""
+    rig = Rig({"a/model": Limit(tokens=100)})
+    rig.ask(sized(50), Metered(Usage(total_tokens=0)), Closed("ok", finish_reason="stop"))
+    rig.ask(sized(500), *good())
+    assert 0.0 == rig.passed_s
+
+
 def test_tokens_are_not_estimated_where_they_are_not_limited() -> None:
     """It would cost time for nothing."""
     rig = Rig({"a/model": Limit(requests=10)})
@@ -264,6 +272,7 @@ def test_what_is_no_limit_of_a_minute_is_not_learnt(facts: dict[str, Any]) -> No
     rig = Rig({})
     for _ in range(60):
         assert [] == notices(rig.ask(None, limited(**facts)), "rate limit")
+    assert 60 == len(rig.script.asked)
 
 
 def test_a_429_of_the_free_tier_holds_all_free_models() -> None:

@@ -218,6 +218,7 @@ def test_all_attempts_share_the_total_limit() -> None:
     events = run(script, time, asking(total_s=25.0), random=lambda: 0.5)
     assert [25.0, 14.5, 3.5] == [request.timeouts.total_s for request in script.asked]
     assert "the total limit of the call would pass" in notices(events)[-1]
+    assert [0.5, 1.0] == time.waits
     assert "error" == last(events).status
 
 
