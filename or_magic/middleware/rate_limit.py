@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
 from ..errors import UNSENT, OrMagicError, RateLimitedError, SettingsError
-from ..events import Closed, Event, Metered, Notice, Send
+from ..events import Closed, Event, Metered, Notice, Piece, Send
 from ..values import Request, Usage
 from .forks import anew_in_children
 from .waiting import Pause, spell, stopped
@@ -303,19 +303,23 @@ def _count(send: Send, request: Request, limiter: Limiter, ticket: Ticket | None
     with closing(send(request)) as stream:
         try:
             for event in stream:
-                if isinstance(event, Metered):
-                    if ticket is not None:
-                        limiter.correct(ticket, event.usage)
-                elif isinstance(event, Closed):
-                    if ticket is not None and not event.sent:
-                        limiter.unsent(ticket)
-                    if isinstance(event.error, RateLimitedError) and event.sent:
-                        limiter.learn(request.model, event.error)
+                if not isinstance(event, Piece):  # nearly every one is
+                    _learn(event, request, limiter, ticket)
                 yield event
         except OrMagicError:  # a budget stopped it
             if ticket is not None:
                 limiter.unsent(ticket)
             raise
+
+
+def _learn(event: Event, request: Request, limiter: Limiter, ticket: Ticket | None) -> None:
+    if isinstance(event, Metered) and ticket is not None:
+        limiter.correct(ticket, event.usage)
+    elif isinstance(event, Closed):
+        if ticket is not None and not event.sent:
+            limiter.unsent(ticket)
+        if isinstance(event.error, RateLimitedError) and event.sent:
+            limiter.learn(request.model, event.error)
 
 
 def _too_long(turn: Turn) -> Closed:
