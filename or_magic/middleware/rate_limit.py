@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
 from ..errors import UNSENT, OrMagicError, RateLimitedError, SettingsError
-from ..events import Closed, Event, Metered, Notice, Send
+from ..events import Closed, Event, Metered, Notice, Piece, Send
 from ..values import Request, Usage
 from .forks import anew_in_children
 from .waiting import Pause, spell, stopped
@@ -46,7 +46,8 @@ class Limit:
                 raise SettingsError(f"A limit a minute is at least 1, not {told}. {UNSENT} Leave it out for no limit.")
 
     def __str__(self) -> str:
-        told = [f"{n:,} {what}" for n, what in ((self.requests, "requests"), (self.tokens, "tokens")) if n]
+        counts = ((self.requests, "request"), (self.tokens, "token"))
+        told = [f"{count:,} {noun}{'s' * (count != 1)}" for count, noun in counts if count]
         return f"{' and '.join(told)} a minute" if told else "no limit"
 
 
@@ -302,19 +303,23 @@ def _count(send: Send, request: Request, limiter: Limiter, ticket: Ticket | None
     with closing(send(request)) as stream:
         try:
             for event in stream:
-                if isinstance(event, Metered):
-                    if ticket is not None:
-                        limiter.correct(ticket, event.usage)
-                elif isinstance(event, Closed):
-                    if ticket is not None and not event.sent:
-                        limiter.unsent(ticket)
-                    if isinstance(event.error, RateLimitedError) and event.sent:
-                        limiter.learn(request.model, event.error)
+                if not isinstance(event, Piece):  # nearly every one is
+                    _learn(event, request, limiter, ticket)
                 yield event
         except OrMagicError:  # a budget stopped it
             if ticket is not None:
                 limiter.unsent(ticket)
             raise
+
+
+def _learn(event: Event, request: Request, limiter: Limiter, ticket: Ticket | None) -> None:
+    if isinstance(event, Metered) and ticket is not None:
+        limiter.correct(ticket, event.usage)
+    elif isinstance(event, Closed):
+        if ticket is not None and not event.sent:
+            limiter.unsent(ticket)
+        if isinstance(event.error, RateLimitedError) and event.sent:
+            limiter.learn(request.model, event.error)
 
 
 def _too_long(turn: Turn) -> Closed:

@@ -172,8 +172,10 @@ class _Call:
         try:
             with closing(self.send(self.request)) as stream:
                 for event in stream:
-                    _note(event, seen)
-                    if not isinstance(event, Closed):
+                    if isinstance(event, Piece):  # nearly every one
+                        seen.began = True
+                        yield event
+                    elif not _note(event, seen):
                         yield event
         except OrMagicError as error:
             if not self.failed or seen.opened or seen.began:
@@ -267,15 +269,16 @@ class _Call:
         return f"What {attempts} before it cost is not known yet."
 
 
-def _note(event: Event, seen: _Seen) -> None:
-    if isinstance(event, Piece):
-        seen.began = True
-    elif isinstance(event, Opened):
+def _note(event: Event, seen: _Seen) -> bool:
+    """Take in what is no piece; True where it is the end, which is not passed on yet."""
+    if isinstance(event, Opened):
         seen.opened = True
     elif isinstance(event, Metered):
         seen.cost_nothing = event.usage.cost_usd == 0
     elif isinstance(event, Closed):
         seen.closed = event
+        return True
+    return False
 
 
 def _was_kept_back(closed: Closed) -> bool:

@@ -19,7 +19,7 @@ from or_magic.errors import (
     CircuitOpenError,
     ConnectionFailedError,
     OptionError,
-    OrMagicError,
+    OverBudget,
     ProtocolError,
     ProviderError,
     RateLimitedError,
@@ -218,6 +218,7 @@ def test_all_attempts_share_the_total_limit() -> None:
     events = run(script, time, asking(total_s=25.0), random=lambda: 0.5)
     assert [25.0, 14.5, 3.5] == [request.timeouts.total_s for request in script.asked]
     assert "the total limit of the call would pass" in notices(events)[-1]
+    assert [0.5, 1.0] == time.waits
     assert "error" == last(events).status
 
 
@@ -304,10 +305,6 @@ def test_closing_the_outermost_closes_the_innermost(steps: int) -> None:
     assert (486 if 3 <= steps <= 4 else 500) == quota.left
 
 
-class OverBudget(OrMagicError):
-    """As the books raise it."""
-
-
 def test_a_budget_stops_the_first_attempt_with_its_own_words() -> None:
     """Nothing was sent, and there is nothing to add."""
     with pytest.raises(OverBudget):
@@ -323,7 +320,7 @@ def test_a_budget_stops_a_retry_and_the_attempt_before_has_the_last_word() -> No
     assert closed.error is not None
     assert 503 == closed.error.status_code
     assert "What an attempt before it cost is not known yet." in closed.error.billed
-    assert "No further attempt: The budget is spent." == notices(events)[-1]
+    assert "No further attempt: The budget is spent. Nothing was sent." == notices(events)[-1]
     assert 500 - 14 == quota.left
 
 
