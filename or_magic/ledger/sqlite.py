@@ -1,4 +1,4 @@
-"""The ledger in SQLite: WAL and ``synchronous=FULL``, one writer per process, patient with other processes."""
+"""The ledger in SQLite: WAL and ``synchronous=EXTRA``, one writer per process, patient with other processes."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ class SqliteStore:
         self._lock = threading.RLock()
         self._writer: tuple[int, sqlite3.Connection] | None = None
         self._durable: bool | None = None  # what the writer is set to
+        self._wal = False
         self._connects = 0
 
     def insert(self, row: Row, terms: Terms | None = None) -> Row:
@@ -129,8 +130,11 @@ class SqliteStore:
     def _write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
         with self._lock, self._told(), gate.inside():
             connection = self._connection()
+            durable = durable or not self._wal
             if durable is not self._durable:
-                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                # EXTRA is FULL where there is a WAL. Where there is none, FULL may lose the last commit to a power cut,
+                # and NORMAL may lose the file.
+                connection.execute(f"PRAGMA synchronous = {'EXTRA' if durable else 'NORMAL'}")
                 self._durable = durable
             self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
             try:
@@ -179,7 +183,7 @@ class SqliteStore:
         try:
             self._patiently(lambda: check_version(connection, str(self.path)))
             mode = "DELETE" if on_network(self.path.parent) else "WAL"
-            self._patiently(lambda: _set_journal(connection, mode))
+            self._wal = self._patiently(lambda: _set_journal(connection, mode)) == "wal"
             connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
             self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
             migrate(connection, str(self.path))
@@ -215,10 +219,12 @@ def _standings(connection: sqlite3.Connection, limits: Sequence[Limit]) -> list[
     return standings
 
 
-def _set_journal(connection: sqlite3.Connection, mode: str) -> None:
+def _set_journal(connection: sqlite3.Connection, mode: str) -> str:
+    """Return the mode that was got."""
     try:
-        connection.execute(f"PRAGMA journal_mode = {mode}")
+        return str(connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()[0])
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or mode == "DELETE":
             raise
-        connection.execute("PRAGMA journal_mode = DELETE")  # no shared memory here: slower, and as safe
+        # No shared memory here: slower, and as safe.
+        return str(connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0])
