@@ -47,7 +47,7 @@ class SqliteStore:
         sleep: Callable[[float], None] = time.sleep,
         patience_s: float = _PATIENCE_S,
     ) -> None:
-        self.path = path
+        self.path = path.absolute()  # a notebook may change its folder
         self._clock = clock
         self._sleep = sleep
         self._patience_s = patience_s
@@ -55,6 +55,7 @@ class SqliteStore:
         self._writer: tuple[int, sqlite3.Connection] | None = None
         self._durable: bool | None = None  # what the writer is set to
         self._wal = False
+        self._file: os.stat_result | None = None
         self._connects = 0
 
     def insert(self, row: Row, terms: Terms | None = None) -> Row:
@@ -144,6 +145,7 @@ class SqliteStore:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            self._check_in_place()
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:
@@ -169,8 +171,21 @@ class SqliteStore:
                 "Free its disk, or set OR_MAGIC_HOME to a folder that can be written."
             ) from error
 
+    def _check_in_place(self) -> None:
+        # SQLite goes on writing to a file that was removed, and every commit would succeed.
+        with contextlib.suppress(FileNotFoundError):
+            if self._file is not None and os.path.samestat(self._file, os.stat(self.path)):
+                return
+        self.close()
+        raise LedgerError(
+            f"The ledger {self.path} was removed or moved while it was in use. Answers are not affected. "
+            "Put it back, or a new one is begun."
+        )
+
     def _connection(self) -> sqlite3.Connection:
         with self._lock:
+            if self._writer is not None and self._writer[0] == os.getpid():
+                self._check_in_place()
             if self._writer is None or self._writer[0] != os.getpid():  # SQLite must not be carried over a fork
                 self._writer, self._durable = (os.getpid(), self._connect()), None
                 self._connects += 1
@@ -188,6 +203,7 @@ class SqliteStore:
             self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
             migrate(connection, str(self.path))
             self._patiently(lambda: connection.execute("COMMIT"))
+            self._file = os.stat(self.path)
         except BaseException:
             connection.close()
             raise

@@ -234,8 +234,8 @@ class Connection:
             return Cursor(self._connection.executemany(sql, values))
 
     def close(self) -> None:
-        """Close the file."""
-        with _as_sqlite3():
+        """Close the file; as in ``sqlite3``, a last checkpoint that fails is tried by whoever opens it next."""
+        with contextlib.suppress(apsw.Error):
             self._connection.close()
 
 
