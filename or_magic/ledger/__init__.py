@@ -151,12 +151,20 @@ class Ledger:
         """Open a row under limits: what cannot be looked up cannot be kept, so a broken ledger stops the call."""
         try:
             self._drain()
-            return self._store.insert(row, terms)
+            return self._opened(row, terms)
         except LedgerError as error:
             raise LedgerError(
                 f"{error} So the budget cannot be checked. Nothing was sent. To go on, run it with -y to send it this "
                 "once, or take the budget off: %or budget off."
             ) from error
+
+    def _opened(self, row: Row, terms: Terms) -> Row:
+        try:
+            return self._store.insert(row, terms)
+        except LedgerError as error:
+            if error.uncertain:  # if it is found later, it must not hold money for a call that was never sent
+                self._keep({"op": "discard", "row_id": row.row_id})
+            raise
 
     def _write(self, action: Callable[[], _T], entry: Callable[[], Entry]) -> _T | None:
         if self._clock() < self._try_again_at:  # one call waits for a ledger that is stuck, not every one

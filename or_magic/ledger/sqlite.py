@@ -56,6 +56,7 @@ class SqliteStore:
         self._durable: bool | None = None  # what the writer is set to
         self._wal = False
         self._file: os.stat_result | None = None
+        self._committing = False
         self._connects = 0
 
     def insert(self, row: Row, terms: Terms | None = None) -> Row:
@@ -140,12 +141,14 @@ class SqliteStore:
             self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
             try:
                 yield connection
+                self._committing = True
                 self._patiently(lambda: connection.execute("COMMIT"))
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
             self._check_in_place()
+            self._committing = False
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:
@@ -166,8 +169,8 @@ class SqliteStore:
             yield
         except (sqlite3.Error, OSError, ValueError, OverflowError) as error:
             self.close()
-            raise LedgerError(
-                f"The ledger {self.path} cannot be used: {error}. Answers are not affected. "
+            raise self._failed(
+                f"cannot be used: {error}. Answers are not affected. "
                 "Free its disk, or set OR_MAGIC_HOME to a folder that can be written."
             ) from error
 
@@ -177,10 +180,14 @@ class SqliteStore:
             if self._file is not None and os.path.samestat(self._file, os.stat(self.path)):
                 return
         self.close()
-        raise LedgerError(
-            f"The ledger {self.path} was removed or moved while it was in use. Answers are not affected. "
-            "Put it back, or a new one is begun."
+        raise self._failed(
+            "was removed or moved while it was in use. Answers are not affected. Put it back, or a new one is begun."
         )
+
+    def _failed(self, what: str) -> LedgerError:
+        error = LedgerError(f"The ledger {self.path} {what}")
+        error.uncertain, self._committing = self._committing, False
+        return error
 
     def _connection(self) -> sqlite3.Connection:
         with self._lock:
