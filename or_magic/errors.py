@@ -71,7 +71,13 @@ class MediaError(OrMagicError):
 
 
 class LedgerError(OrMagicError):
-    """The ledger cannot be read or written; the message names the file and what to do."""
+    """The ledger cannot be read or written; the message names the file and what to do.
+
+    Attributes:
+        uncertain: whether what was being written may be found written all the same, as after a commit that failed.
+    """
+
+    uncertain = False
 
 
 class OverBudget(OrMagicError):  # noqa: N818 - the name people were promised

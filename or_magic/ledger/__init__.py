@@ -48,7 +48,8 @@ class Ledger:
         self._try_again_at = float("-inf")
         self._lock = threading.RLock()
         self._warned = False
-        self._looked = False
+        self._kept = 0  # how many entries went to the spool, and how many of them a look into it has seen
+        self._seen = -1
 
     @property
     def path(self) -> Path:
@@ -150,23 +151,30 @@ class Ledger:
         """Open a row under limits: what cannot be looked up cannot be kept, so a broken ledger stops the call."""
         try:
             self._drain()
-            return self._store.insert(row, terms)
+            return self._opened(row, terms)
         except LedgerError as error:
             raise LedgerError(
                 f"{error} So the budget cannot be checked. Nothing was sent. To go on, run it with -y to send it this "
                 "once, or take the budget off: %or budget off."
             ) from error
 
+    def _opened(self, row: Row, terms: Terms) -> Row:
+        try:
+            return self._store.insert(row, terms)
+        except LedgerError as error:
+            if error.uncertain:  # if it is found later, it must not hold money for a call that was never sent
+                self._keep({"op": "discard", "row_id": row.row_id})
+            raise
+
     def _write(self, action: Callable[[], _T], entry: Callable[[], Entry]) -> _T | None:
         if self._clock() < self._try_again_at:  # one call waits for a ledger that is stuck, not every one
-            self._spool.append(entry())
+            self._keep(entry())
             return None
         try:
             self._drain()
             return action()
         except LedgerError as error:
-            place = self._spool.append(entry())
-            self._looked = False
+            place = self._keep(entry())
             self._try_again_at = self._clock() + _PAUSE_S
             with self._lock:
                 first, self._warned = not self._warned, True
@@ -174,12 +182,19 @@ class Ledger:
                 self._warn(f"{error} Until then the entries wait in {place}.")
             return None
 
+    def _keep(self, entry: Entry) -> str:
+        place = self._spool.append(entry)
+        with self._lock:
+            self._kept += 1
+        return place
+
     def _drain(self) -> None:
-        if self._looked:
+        kept = self._kept  # what comes while this thread drains is for the next look
+        if self._seen == kept:
             return
         if self._spool.waiting():
             self._spool.drain(self._replay)
-        self._looked = True
+        self._seen = kept
 
     def _replay(self, entries: Sequence[Entry]) -> list[Entry]:
         """Write what waited, in order; return what cannot be understood, and would never be."""

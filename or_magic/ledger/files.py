@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -22,6 +23,7 @@ def make_private_folder(folder: Path) -> None:
         make_private_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
+        _sync(folder.parent)
 
 
 def make_private_file(path: Path) -> None:
@@ -42,9 +44,20 @@ def make_private_file(path: Path) -> None:
         if hasattr(os, "fchmod"):
             os.fchmod(descriptor, 0o600)
         os.close(descriptor)
+        _sync(path.parent)
         return
     if not stat.S_ISREG(found.st_mode):
         raise LedgerError(f"{path} is not a plain file; it was not opened. Remove it, or set OR_MAGIC_HOME.")
+
+
+def _sync(folder: Path) -> None:
+    """Have the disk keep what was made in ``folder``: synced bytes without a name are lost to a power cut too."""
+    with contextlib.suppress(OSError):  # Windows, and some disks, sync no folders
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def on_network(folder: Path, mounts: Path = Path("/proc/mounts")) -> bool:

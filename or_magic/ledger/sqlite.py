@@ -1,4 +1,4 @@
-"""The ledger in SQLite: WAL and ``synchronous=FULL``, one writer per process, patient with other processes."""
+"""The ledger in SQLite: WAL and ``synchronous=EXTRA``, one writer per process, patient with other processes."""
 
 from __future__ import annotations
 
@@ -47,13 +47,16 @@ class SqliteStore:
         sleep: Callable[[float], None] = time.sleep,
         patience_s: float = _PATIENCE_S,
     ) -> None:
-        self.path = path
+        self.path = path.absolute()  # a notebook may change its folder
         self._clock = clock
         self._sleep = sleep
         self._patience_s = patience_s
         self._lock = threading.RLock()
         self._writer: tuple[int, sqlite3.Connection] | None = None
         self._durable: bool | None = None  # what the writer is set to
+        self._wal = False
+        self._file: os.stat_result | None = None
+        self._committing = False
         self._connects = 0
 
     def insert(self, row: Row, terms: Terms | None = None) -> Row:
@@ -129,17 +132,23 @@ class SqliteStore:
     def _write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
         with self._lock, self._told(), gate.inside():
             connection = self._connection()
+            durable = durable or not self._wal
             if durable is not self._durable:
-                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                # EXTRA is FULL where there is a WAL. Where there is none, FULL may lose the last commit to a power cut,
+                # and NORMAL may lose the file.
+                connection.execute(f"PRAGMA synchronous = {'EXTRA' if durable else 'NORMAL'}")
                 self._durable = durable
             self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
             try:
                 yield connection
+                self._committing = True
                 self._patiently(lambda: connection.execute("COMMIT"))
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            self._check_in_place()
+            self._committing = False
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:
@@ -160,13 +169,30 @@ class SqliteStore:
             yield
         except (sqlite3.Error, OSError, ValueError, OverflowError) as error:
             self.close()
-            raise LedgerError(
-                f"The ledger {self.path} cannot be used: {error}. Answers are not affected. "
+            raise self._failed(
+                f"cannot be used: {error}. Answers are not affected. "
                 "Free its disk, or set OR_MAGIC_HOME to a folder that can be written."
             ) from error
 
+    def _check_in_place(self) -> None:
+        # SQLite goes on writing to a file that was removed, and every commit would succeed.
+        with contextlib.suppress(FileNotFoundError):
+            if self._file is not None and os.path.samestat(self._file, os.stat(self.path)):
+                return
+        self.close()
+        raise self._failed(
+            "was removed or moved while it was in use. Answers are not affected. Put it back, or a new one is begun."
+        )
+
+    def _failed(self, what: str) -> LedgerError:
+        error = LedgerError(f"The ledger {self.path} {what}")
+        error.uncertain, self._committing = self._committing, False
+        return error
+
     def _connection(self) -> sqlite3.Connection:
         with self._lock:
+            if self._writer is not None and self._writer[0] == os.getpid():
+                self._check_in_place()
             if self._writer is None or self._writer[0] != os.getpid():  # SQLite must not be carried over a fork
                 self._writer, self._durable = (os.getpid(), self._connect()), None
                 self._connects += 1
@@ -179,11 +205,12 @@ class SqliteStore:
         try:
             self._patiently(lambda: check_version(connection, str(self.path)))
             mode = "DELETE" if on_network(self.path.parent) else "WAL"
-            self._patiently(lambda: _set_journal(connection, mode))
+            self._wal = self._patiently(lambda: _set_journal(connection, mode)) == "wal"
             connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
             self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
             migrate(connection, str(self.path))
             self._patiently(lambda: connection.execute("COMMIT"))
+            self._file = os.stat(self.path)
         except BaseException:
             connection.close()
             raise
@@ -215,10 +242,12 @@ def _standings(connection: sqlite3.Connection, limits: Sequence[Limit]) -> list[
     return standings
 
 
-def _set_journal(connection: sqlite3.Connection, mode: str) -> None:
+def _set_journal(connection: sqlite3.Connection, mode: str) -> str:
+    """Return the mode that was got."""
     try:
-        connection.execute(f"PRAGMA journal_mode = {mode}")
+        return str(connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()[0])
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or mode == "DELETE":
             raise
-        connection.execute("PRAGMA journal_mode = DELETE")  # no shared memory here: slower, and as safe
+        # No shared memory here: slower, and as safe.
+        return str(connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0])

@@ -18,8 +18,9 @@ LIMIT_S = 60.0
 
 @pytest.fixture(autouse=True)
 def never_hang(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A test that hangs fails; the marker ``long`` has half an hour."""
-    with hard_deadline(1800.0 if request.node.get_closest_marker("long") else LIMIT_S):
+    """A test that hangs fails; the marker ``long`` has half an hour, or its ``limit_s``."""
+    long = request.node.get_closest_marker("long")
+    with hard_deadline(LIMIT_S if long is None else long.kwargs.get("limit_s", 1800.0)):
         yield
 
 

@@ -63,6 +63,23 @@ def integrity(ledger: Path) -> str:
         return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
 
 
+def wrong_sums(ledger: Path) -> list[str]:
+    """Return where the sums that budgets are checked against are not those of the rows, added up by nobody's triggers."""
+    added: dict[tuple[str, str], tuple[int, int]] = {}
+    for each in books(ledger):
+        spent, known = each["cost_pico"] or 0, each["cost_pico"] is not None
+        held = 0 if known else next((each[n] for n in ("held_pico", "bound_pico") if each[n] is not None), 0)
+        keys = [("total", ""), ("session", each["session"]), ("quarter", f"{each['started_at'] // 900_000_000:012d}")]
+        for key in keys + [("tag", each["tag"])] * (each["tag"] is not None):
+            before = added.get(key, (0, 0))
+            added[key] = (before[0] + spent, before[1] + held)
+    with contextlib.closing(sqlite3.connect(ledger, timeout=30)) as connection:
+        known_tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'sums'").fetchone()
+        kept = list(connection.execute("SELECT * FROM sums")) if known_tables else []
+    found = {(scope, key): (spent, held) for scope, key, spent, held in kept}
+    return [f"sum {key}" for key in {*added, *found} if added.get(key, (0, 0)) != found.get(key, (0, 0))]
+
+
 def row(name: str, **facts: Any) -> Row:
     """Return an open row of this process, with ``facts``."""
     from datetime import UTC, datetime

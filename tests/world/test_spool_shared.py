@@ -1,18 +1,20 @@
-"""A spool that several processes use at once, or a user without a name."""
+"""A spool that several threads or processes use at once, or a user without a name."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from or_magic.ledger import spool
+from or_magic.ledger import Ledger, spool
 from or_magic.ledger.spool import Spool
 
 from .fixtures import Connect
 from .kit import ROOT, books
+from .test_spool import Breakable, life, tags
 
 
 def all_of(keep: Spool) -> list[dict[str, str]]:
@@ -84,3 +86,43 @@ def test_a_user_without_a_name_has_a_spool(home: Path, open_session: Connect, mo
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     assert "ok" == open_session(offline=True).ask("Hello", model="offline/plain").status
     assert [None] == [found["user"] for found in books(home / "offline" / "ledger.sqlite")]
+
+
+@pytest.fixture
+def breakable(tmp_path: Path) -> Breakable:
+    return Breakable(tmp_path / "ledger.sqlite")
+
+
+def test_what_waits_after_a_repair_is_seen_by_the_next_reader(breakable: Breakable) -> None:
+    """The disk is well again and was read, while calls still spare it: their entries must not wait unseen."""
+    now_s = 0.0
+    ledger = Ledger(breakable, warn=lambda _: None, clock=lambda: now_s)
+    breakable.full = True
+    life(ledger, "during")
+    breakable.full = False
+    assert 1 == sum(len(batch) for batch in ledger.batches(["tag"], "1", ()))
+    life(ledger, "just after")
+    assert [("during",), ("just after",)] == [each for batch in ledger.batches(["tag"], "1", ()) for each in batch]
+    ledger.close()
+
+
+def test_an_entry_that_waits_while_another_thread_drains_is_not_forgotten(
+    breakable: Breakable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has just emptied the spool must not think that it stays empty."""
+    ledger = Ledger(breakable, warn=lambda _: None)
+    breakable.full = True
+    life(ledger, "first")
+    breakable.full = False
+    drain = Spool.drain
+
+    def drain_and_meanwhile(self: Spool, write: Callable[..., Sequence[object]]) -> None:
+        drain(self, write)
+        life(ledger, "meanwhile")  # still sparing the disk
+
+    monkeypatch.setattr(Spool, "drain", drain_and_meanwhile)
+    ledger.version()
+    monkeypatch.undo()
+    ledger.version()
+    assert ["first", "meanwhile"] == tags(breakable.path)
+    ledger.close()
