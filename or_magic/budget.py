@@ -145,12 +145,12 @@ def admit(row: Row, terms: Terms, standings: Sequence[Standing]) -> Row:
 def over(standing: Standing, bound: Decimal | None) -> OverBudget:
     """Return the error for a call that ``standing`` does not allow."""
     limit = standing.limit
-    held = f" and {told(standing.held_usd)} is held for calls whose cost is not known yet" * bool(standing.held_usd)
-    asked = "what this one may cost is not known" if bound is None else f"this call may cost {told(bound)}"
+    held = f" and {amount(standing.held_usd)} is held for calls whose cost is not known yet" * bool(standing.held_usd)
+    asked = "what this one may cost is not known" if bound is None else f"this call may cost {amount(bound)}"
     name = f"{limit.name[0].upper()}{limit.name[1:]}"
     shorter = "" if bound is None else ", ask for a smaller --max-tokens"
     return OverBudget(
-        f"{name} is {told(limit.usd)}: {told(standing.spent_usd)} is spent{held}, and {asked}.",
+        f"{name} is {told(limit.usd)}: {amount(standing.spent_usd)} is spent{held}, and {asked}.",
         f"To go on, run it with -y to send it this once{shorter}, or {_RAISE[limit.scope].replace('NAME', limit.key)}.",
         scope=limit.scope,
         limit_usd=limit.usd,
@@ -163,10 +163,10 @@ def over(standing: Standing, bound: Decimal | None) -> OverBudget:
 def alert(standing: Standing) -> str:
     """Return the sentence about a budget that is nearly, or wholly, spent."""
     share = int(EXACT.divide(standing.spent_usd * 100, standing.limit.usd)) if standing.limit.usd else 100
-    return f"{share} % of {standing.limit.name} is spent: {told(standing.spent_usd)} of {told(standing.limit.usd)}."
+    return f"{share} % of {standing.limit.name} is spent: {amount(standing.spent_usd)} of {amount(standing.limit.usd)}."
 
 
-def told(usd: Decimal) -> str:
+def amount(usd: Decimal) -> str:
     """Return an amount as people write it: two decimals, or as many as it needs, up to six."""
     return dollars(usd, digits=min(6, max(2, -int(usd.normalize().as_tuple().exponent))))
 

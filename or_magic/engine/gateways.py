@@ -7,11 +7,11 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import OrMagicError
+from ..errors import CallError, OrMagicError
 from ..events import Event, Send
 from ..gateway.http import Attribution, Gateway
 from ..settings import Settings
-from ..values import Request
+from ..values import Request, Timeouts
 from .compose import LOCAL, local_name
 
 if TYPE_CHECKING:
@@ -65,6 +65,15 @@ class Gateways:
             yield from gateway.send(replace(request, model=theirs))
 
         return gateway, send
+
+    def answers(self, name: str, settings: Settings, timeouts: Timeouts) -> bool:
+        """Whether a local server can be asked now; any answer will do."""
+        gateway, _ = self.local(f"{LOCAL}{name}", settings)
+        try:
+            gateway.get("/models", timeouts=timeouts)
+        except CallError as error:
+            return error.status_code is not None
+        return True
 
     def close(self) -> None:
         """Close every connection that is ours, and the simulator."""

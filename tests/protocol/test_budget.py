@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from or_magic.budget import Budgets, Limit, Standing, Terms, admit, alert, limits_of, parse_usd, told
+from or_magic.budget import Budgets, Limit, Standing, Terms, admit, alert, amount, limits_of, parse_usd
 from or_magic.errors import OverBudget
 from or_magic.values import Row
 
@@ -225,4 +225,4 @@ def test_what_is_no_amount_is_refused(text: object) -> None:
 )
 def test_amounts_are_told_as_people_write_them(usd: str, text: str) -> None:
     """Without a tail of zeros."""
-    assert text == told(Decimal(usd))
+    assert text == amount(Decimal(usd))

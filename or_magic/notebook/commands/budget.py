@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ... import neutral
-from ...budget import Standing, parse_usd, told
+from ...budget import Standing, amount, parse_usd
 from ...config_file import FILE_NAME, write_entry, write_setting
 from ...errors import OptionError
 from ...setting_kinds import BUDGETS
@@ -86,11 +86,11 @@ def _lines(engine: Engine) -> Iterator[str]:
     standings = engine.standings()
     width = max([len(_name(standing)) for standing in standings], default=0)
     for standing in standings:
-        held = f" · {told(standing.held_usd)} held" if standing.held_usd else ""
+        held = f" · {amount(standing.held_usd)} held" if standing.held_usd else ""
         simulated = " simulated" if engine.simulated else ""
-        left = f"{told(standing.left_usd)} left" if standing.left_usd > 0 else "nothing left"
+        left = f"{amount(standing.left_usd)} left" if standing.left_usd > 0 else "nothing left"
         yield (
-            f"{_name(standing):<{width}}  {told(standing.spent_usd)} of {told(standing.limit.usd)}{simulated} spent"
+            f"{_name(standing):<{width}}  {amount(standing.spent_usd)} of {amount(standing.limit.usd)}{simulated} spent"
             f"{held} · {left}"
         )
 

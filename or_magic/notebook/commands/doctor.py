@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from ... import neutral
 from ...addresses import is_loopback, without_password
+from ...budget import amount
 from ...config_file import FILE_NAME
 from ...errors import CallError, KeyRefusedError, LedgerError, OrMagicError, RefusedError
 from ...secrets import WHERE_KEYS_GO
@@ -158,6 +160,36 @@ def _ledger(engine: Engine) -> Findings:
         yield Finding("!", "ledger", f"{waiting} entries wait beside it until it can be written")
 
 
+def _budgets(engine: Engine) -> Findings:
+    try:
+        standings = engine.standings()
+    except LedgerError:  # the check of the ledger says so
+        return
+    for standing in standings:
+        share = f"{amount(standing.spent_usd)} of {amount(standing.limit.usd)} spent, {amount(standing.held_usd)} held"
+        mark: Literal["!", "✓"] = "!" if standing.alerting or standing.left_usd <= 0 else "✓"
+        yield Finding(mark, "budget", f"{neutral.line(standing.limit.name)}: {share}")
+    if not standings:
+        yield Finding("✓", "budget", "none holds; %or budget --day 5 sets one")
+
+
+def _traffic(engine: Engine) -> Findings:
+    lines = engine.stack.state()
+    for line in lines:
+        yield Finding("!", "traffic", neutral.line(line))
+    if not lines:
+        yield Finding("✓", "traffic", "no circuit is open and no limit a minute counts")
+
+
+def _local(engine: Engine) -> Findings:
+    for name, server in engine.settings.local.items():
+        begun = time.perf_counter()
+        if engine.gateways.answers(name, engine.settings, ASKING):
+            yield Finding("✓", "local", f"{name}: {server.base_url} answered in {time.perf_counter() - begun:.2f} s")
+        else:
+            yield Finding("!", "local", f"{name}: {server.base_url} does not answer")
+
+
 def _settings_files(engine: Engine) -> Findings:
     settings = engine.settings
     found = f"{settings.dotenv} is read" if settings.dotenv else "none here or above, up to the folder with .git"
@@ -241,6 +273,9 @@ _OF_SESSION: dict[str, Callable[[Engine], Findings]] = {
     "catalogue": _catalogue,
     "model": _model,
     "ledger": _ledger,
+    "budget": _budgets,
+    "traffic": _traffic,
+    "local": _local,
     "settings": _settings_files,
     "proxy": _proxy,
 }
