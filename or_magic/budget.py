@@ -150,7 +150,7 @@ def over(standing: Standing, bound: Decimal | None) -> OverBudget:
     name = f"{limit.name[0].upper()}{limit.name[1:]}"
     shorter = "" if bound is None else ", ask for a smaller --max-tokens"
     return OverBudget(
-        f"{name} is {told(limit.usd)}: {amount(standing.spent_usd)} is spent{held}, and {asked}.",
+        f"{name} is {amount(limit.usd)}: {amount(standing.spent_usd)} is spent{held}, and {asked}.",
         f"To go on, run it with -y to send it this once{shorter}, or {_RAISE[limit.scope].replace('NAME', limit.key)}.",
         scope=limit.scope,
         limit_usd=limit.usd,

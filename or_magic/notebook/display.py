@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import neutral
 from ..errors import CallError, LedgerError
-from ..events import Event, Notice
+from ..events import Closed, Event, Notice
 from ..options import Options
 from ..values import Reply
 from .words import Bundle, answer_bundle, first_code, receipt, status_bundle, status_line
@@ -42,12 +42,11 @@ def show(face: Face, stream: Stream, options: Options) -> Reply:
     if announcement:
         print(announcement, flush=True)
     screen = _screen(face, stream.reply.model_requested, options, announcement)
-    notes: list[str] = []
+    notes = _Notes()
     try:
         for event in stream:
             screen.take(event)
-            if isinstance(event, Notice) and event.reason in _LASTING:
-                notes.append(neutral.line(event.text.rstrip(".")))
+            notes.take(event)
     except (CallError, KeyboardInterrupt):
         stream.close()
         _finish(face, stream.reply, options, screen, notes)
@@ -85,12 +84,29 @@ def outputs_of(reply: Reply, options: Options, line: str | None = None) -> Outpu
     ]
 
 
-def _finish(face: Face, reply: Reply, options: Options, screen: Screen, notes: list[str]) -> None:
+class _Notes:
+    """What was said while the call ran and still matters when the answer is there."""
+
+    def __init__(self) -> None:
+        self._attempts = 1
+        self._texts: list[str] = []
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, Closed) and not event.final:
+            self._attempts += 1
+        elif isinstance(event, Notice) and event.reason in _LASTING:
+            self._texts.append(neutral.line(event.text.rstrip(".")))
+
+    def told(self) -> list[str]:
+        return [f"{self._attempts} attempts"] * (self._attempts > 1) + self._texts
+
+
+def _finish(face: Face, reply: Reply, options: Options, screen: Screen, notes: _Notes) -> None:
     try:
         total = face.session().tracker.total()
     except LedgerError:  # the ledger has warned already; the answer is not held up by it
         total = None
-    line = status_line(reply, total, *notes, *_offer_code(face, reply, options))
+    line = status_line(reply, total, *notes.told(), *_offer_code(face, reply, options))
     screen.finish(reply, line, outputs_of(reply, options, line))
 
 

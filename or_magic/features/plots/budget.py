@@ -6,7 +6,7 @@ import math
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ...budget import ALERT, told
+from ...budget import ALERT, amount
 from .paper import ALARM, OTHER
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def draw_budget(ax: Axes, name: str, limit_usd: Decimal, most_usd: float, state:
         linestyle=(0, (2.6, 2)),
         linewidth=1.3,
         color=ALARM if alarming else OTHER,
-        label=f"{name}  {told(limit_usd)}{'' if there else ' ↑'}  {state}".rstrip(),
+        label=f"{name}  {amount(limit_usd)}{'' if there else ' ↑'}  {state}".rstrip(),
         zorder=1.9,
     )
 
