@@ -8,6 +8,7 @@
     ├── OptionError                 an option, keyword or command is not known or wrong; nothing was sent
     ├── TemplateError               a {{ expression }} failed; nothing was sent
     ├── MediaError                  an attachment cannot be read; nothing was sent
+    ├── ReportError                 a notebook cannot be read for its receipts, or a report not be written
     ├── LedgerError                 the books cannot be read or written; answers are not affected
     ├── OverBudget                  a budget does not cover what the call may cost; nothing was sent
     └── CallError                   a call did not give a complete answer; the partial one is in ``.reply``
@@ -68,6 +69,10 @@ class TemplateError(OrMagicError):
 
 class MediaError(OrMagicError):
     """An attachment cannot be read or is not what it says."""
+
+
+class ReportError(OrMagicError):
+    """A notebook cannot be read for its receipts, or a report cannot be written."""
 
 
 class LedgerError(OrMagicError):

@@ -18,7 +18,7 @@ FLOORS = (
     "neutral", "content", "values", "errors", "events",                                                   # 1 values
     "addresses", "protocol", "pricing", "budget", "options", "template",                         # 2 protocol
     "secrets", "dotenv_file", "setting_kinds", "config_file", "settings", "media", "data", "gateway", "offline", "ledger", "middleware",  # 3 world
-    "engine", "features", "api",                                                               # 4 engine, features
+    "engine", "features", "api", "__main__",                                                   # 4 engine, features
     "notebook",                                                                                # 5 notebook
 )  # fmt: skip
 # Siblings that must not know each other, although one stands before the other in the tuple.

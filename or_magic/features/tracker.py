@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ Since = datetime | timedelta | str | None
 
 _AGO = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_ASKED_AT_ONCE = 500  # databases take so many values in one question, and more
 _UNKNOWN = "cost_source = 'unknown' OR cost_source <> 'none' AND cost_pico IS NULL"
 _TOTAL = (
     "sum(CASE WHEN cost_source NOT IN ('estimated', 'unknown') THEN cost_pico END)",
@@ -142,6 +144,32 @@ class Tracker:
         # The simulator's money counts against no budget.
         limits = [standing.limit for standing in self._standings()] if names and not self._simulated else []
         return {limit.scope: limit.usd for limit in limits if limit.scope in names}
+
+    def receipts(self, path: str | os.PathLike[str], *, reconciled: bool = False) -> pd.DataFrame:
+        """Return what the receipts saved in a notebook file tell: one row per answer, in the order of its cells.
+
+        Columns are those of ``receipts.COLUMNS``. An answer that the file shows more than once is one row, with the
+        number of its ``copies``. What is unknown is NA, never 0.
+
+        Args:
+            path: a saved notebook; it need not be of this machine.
+            reconciled: fill in costs that the file does not know but this ledger does.
+
+        Raises:
+            ReportError: the file cannot be read, or is no notebook.
+        """
+        from .receipts import frame, read_notebook, with_known_costs
+
+        found = read_notebook(path).receipts
+        return frame(with_known_costs(found, self._known_costs) if reconciled else found)
+
+    def _known_costs(self, generations: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        for begin in range(0, len(generations), _ASKED_AT_ONCE):
+            some = generations[begin : begin + _ASKED_AT_ONCE]
+            where = f"generation_id IN ({', '.join('?' * len(some))}) AND cost_source IN ('billed', 'reconciled')"
+            columns = ("gateway", "generation_id", "call_id", "cost_pico")
+            for batch in self._ledger.batches(columns, f"{where} AND cost_pico IS NOT NULL", some):
+                yield from batch
 
     def _where(self, everything: bool, since: Since) -> tuple[str, tuple[Any, ...]]:
         if since is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import os
 import re
 import threading
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -153,13 +155,26 @@ def _from_disk(path: Path) -> Models | None:
 
 
 def _to_disk(path: Path, date: datetime, body: Any) -> None:
-    written = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        written.write_text(json.dumps({"date": date.isoformat(), "body": body}, default=str), encoding="utf-8")
-        written.replace(path)
-    except OSError:  # asked again next time
-        written.unlink(missing_ok=True)
+    written = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
+    text = json.dumps({"date": date.isoformat(), "body": body}, default=str)
+    with contextlib.suppress(OSError):  # asked again next time
+        _make_private_folder(path.parent)
+        try:
+            # Whatever the umask: beside it lie the books. A link in its place is not followed.
+            with os.fdopen(
+                os.open(written, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8"
+            ) as file:
+                file.write(text)
+            written.replace(path)
+        except BaseException:
+            written.unlink(missing_ok=True)
+            raise
+
+
+def _make_private_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

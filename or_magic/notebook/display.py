@@ -80,7 +80,9 @@ def outputs_of(reply: Reply, options: Options, line: str | None = None) -> Outpu
         bundles += [{image.media_type: image.data, "text/plain": "a picture"} for image in pictures]
     if line is not None:
         bundles.append(status_bundle(line))
-    return [(data, {"or_magic": receipt(reply)} if place == 0 else {}) for place, data in enumerate(bundles)]
+    return [
+        (data, {"or_magic": receipt(reply, options.tag)} if place == 0 else {}) for place, data in enumerate(bundles)
+    ]
 
 
 def _finish(face: Face, reply: Reply, options: Options, screen: Screen, notes: list[str]) -> None:

@@ -73,15 +73,20 @@ def plain(reply: Reply) -> str:
     return f"{served(reply)}{tokens} · {cost(reply)} · {words[:80]}"
 
 
-def receipt(reply: Reply) -> dict[str, Any]:
+def receipt(reply: Reply, tag: str | None = None) -> dict[str, Any]:
     """Return what a saved notebook keeps about a call, so that spend can be read back from the file."""
     usage = reply.usage
     return {
         "generation_id": reply.id,
+        "call_id": reply.call_id or None,
+        "tag": tag,
         "gateway": reply.gateway,
+        "model_requested": reply.model_requested,
         "model": reply.model,
         "provider": reply.provider,
         "status": reply.status,
+        "finish_reason": reply.finish_reason,
+        "latency_s": None if reply.latency_s is None else round(reply.latency_s, 3),
         "prompt_tokens": usage.prompt_tokens if usage else None,
         "completion_tokens": usage.completion_tokens if usage else None,
         "cost_usd": None if reply.cost_usd is None else f"{reply.cost_usd:f}",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import OptionError, SettingsError
 from ...options import help_text
-from . import asking, budget, config, doctor, keys, log, models, spending
+from . import asking, budget, config, doctor, keys, log, models, report, spending
 from .command import Command, say
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ COMMANDS: dict[str, Command] = {
     **models.COMMANDS,
     **spending.COMMANDS,
     **budget.COMMANDS,
+    **report.COMMANDS,
     **log.COMMANDS,
     **keys.COMMANDS,
     **config.COMMANDS,
