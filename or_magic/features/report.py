@@ -171,7 +171,7 @@ def headline(told: Report) -> str:
     if real.calls or not simulated.calls:
         parts.append(f"{_money(real)} for {counted(real.calls, 'answer')}")
     if simulated.calls:
-        parts.append(f"{_money(simulated)} for {counted(simulated.calls, 'answer')} of the simulator")
+        parts.append(f"{_money(simulated)} for {counted(simulated.calls, 'answer')}")
     return "; ".join(parts) + "."
 
 
@@ -181,8 +181,8 @@ def remarks(told: Report) -> Iterator[str]:
         yield f"{counted(running, 'call')} running now; what they cost is not in the sum."
     if told.unanswered_cells:
         yield (
-            f"{counted(told.unanswered_cells, 'cell')} with a question but no output: not run, or cleared since; "
-            "what they cost, if anything, is not in the sum."
+            f"{counted(told.unanswered_cells, 'cell')} with a question but no output, not run or cleared since: "
+            "a cost there would not be in the sum."
         )
     if copies := sum(receipt.copies - 1 for receipt in told.receipts):
         yield f"{counted(copies, 'repeated answer')} counted once."

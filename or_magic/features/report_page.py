@@ -34,7 +34,7 @@ p { margin: .25rem 0; } .soft, footer { color: var(--soft); font-size: .87rem; }
   font-variant-numeric: tabular-nums; }
 .sums .sim b { color: var(--soft); }
 .warn { background: var(--warnbg); color: var(--warn); border-radius: .5rem; padding: .6rem .9rem; margin: .5rem 0; }
-table { width: 100%; background: var(--card); border: 1px solid var(--line);
+table { width: 100%; table-layout: fixed; background: var(--card); border: 1px solid var(--line);
   border-radius: .6rem; border-spacing: 0; border-collapse: separate; overflow: hidden; }
 th { font-size: .8rem; font-weight: 500; color: var(--soft); text-align: left; white-space: nowrap; }
 th, td { padding: .5rem .9rem; } tbody td { border-top: 1px solid var(--line); vertical-align: baseline; }
@@ -42,10 +42,12 @@ th, td { padding: .5rem .9rem; } tbody td { border-top: 1px solid var(--line); v
 .name { overflow-wrap: anywhere; } .none { color: var(--soft); font-style: italic; }
 .chip { font-size: .75rem; color: var(--soft); border: 1px solid var(--line); border-radius: 1rem; padding: 0 .5rem;
   margin-left: .5rem; white-space: nowrap; }
-.chart { width: 26%; min-width: 6rem; } .chart svg { display: block; width: 100%; height: .55rem; }
-.bar { fill: var(--bar); } .sim .bar { fill: var(--sim); }
+.chart { width: 22%; } .cost { width: 19%; } .answers { width: 10%; } .tokens { width: 18%; }
+.chart svg { display: block; width: 100%; height: .55rem; }
+.bar { fill: var(--bar); } .sim .bar { fill: var(--sim); } .sim .n { color: var(--soft); }
 footer { margin-top: 2.5rem; }
-@media (max-width: 40rem) { .chart { display: none; } th, td { padding: .45rem .6rem; } }
+@media (max-width: 40rem) { .chart, .answers { display: none; } .cost, .tokens { width: 28%; }
+  th, td { padding: .45rem .6rem; } }
 @media print { :root { color-scheme: light; --page: #fff; --card: #fff; --ink: #000; --soft: #555; --line: #ccc;
   --bar: #3b76c4; --sim: #aaa; --warn: #000; --warnbg: #fff; } main { padding: 0; max-width: none; }
   tr, .sums { break-inside: avoid; } h2 { break-after: avoid; } body { font-size: 10pt; }
@@ -107,8 +109,8 @@ def _warnings(told: Report) -> Iterator[str]:
     for figures, whose in ((told.real, ""), (told.simulated, " of the simulator")):
         if figures.unknown_calls:
             yield (
-                f"What {counted(figures.unknown_calls, 'answer')}{whose} cost is not known, and not in the sum, "
-                "which is a lower bound."
+                f"The cost of {counted(figures.unknown_calls, 'answer')}{whose} is not known: "
+                "the sum without it is a lower bound."
             )
         if figures.estimated_pico:
             part = dollars(from_pico(figures.estimated_pico), decimals([Group(None, figures)]))
@@ -126,8 +128,8 @@ def _section(told: Report, by: str) -> Iterator[str]:
     most = {kind: max([1, *[g.figures.pico for g in shown if g.figures.simulated is kind]]) for kind in (False, True)}
     yield f"<section><h2>{_TITLES[by]}</h2>"
     yield (
-        f'<table><thead><tr><th>{by.capitalize()}</th><th class="chart"></th><th class="n">Cost</th>'
-        '<th class="n">Answers</th><th class="n">Tokens</th></tr></thead><tbody>'
+        f'<table><thead><tr><th>{by.capitalize()}</th><th class="chart"></th><th class="n cost">Cost</th>'
+        '<th class="n answers">Answers</th><th class="n tokens">Tokens</th></tr></thead><tbody>'
     )
     for group in shown:
         yield _row(group, by, digits, most[group.figures.simulated])
@@ -144,8 +146,8 @@ def _row(group: Group, by: str, digits: int, most: int) -> str:
     chip = '<span class="chip">simulated</span>' if figures.simulated else ""
     width = f"{figures.pico * 100 / most:.2f}"
     chart = f'<svg viewBox="0 0 100 8" preserveAspectRatio="none"><rect class="bar" width="{width}" height="8"/></svg>'
-    numbers = (cost(figures, digits), f"{figures.calls:,}", tokens(figures))
-    cells = "".join([f'<td class="n">{_text(number)}</td>' for number in numbers])
+    numbers = {"cost": cost(figures, digits), "answers": f"{figures.calls:,}", "tokens": tokens(figures)}
+    cells = "".join([f'<td class="n {column}">{_text(number)}</td>' for column, number in numbers.items()])
     return f'<tr class="{kind}">{name}{chip}</td><td class="chart">{chart}</td>{cells}</tr>'
 
 

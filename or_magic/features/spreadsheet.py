@@ -54,5 +54,6 @@ def _cell(value: Value, *, raw: bool) -> str:
     if isinstance(value, str):
         return value if raw else escape(value)
     if isinstance(value, Decimal):
-        return f"{value:f}"
+        text = f"{value:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
     return "" if value is None else str(value)
