@@ -34,12 +34,12 @@ p { margin: .25rem 0; } .soft, footer { color: var(--soft); font-size: .87rem; }
   font-variant-numeric: tabular-nums; }
 .sums .sim b { color: var(--soft); }
 .warn { background: var(--warnbg); color: var(--warn); border-radius: .5rem; padding: .6rem .9rem; margin: .5rem 0; }
-table { width: 100%; table-layout: fixed; background: var(--card); border: 1px solid var(--line);
+table { width: 100%; background: var(--card); border: 1px solid var(--line);
   border-radius: .6rem; border-spacing: 0; border-collapse: separate; overflow: hidden; }
 th { font-size: .8rem; font-weight: 500; color: var(--soft); text-align: left; white-space: nowrap; }
 th, td { padding: .5rem .9rem; } tbody td { border-top: 1px solid var(--line); vertical-align: baseline; }
 .n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-.name { overflow-wrap: anywhere; } .none { color: var(--soft); font-style: italic; }
+.name { width: 31%; overflow-wrap: anywhere; } .none { color: var(--soft); font-style: italic; }
 .chip { font-size: .75rem; color: var(--soft); border: 1px solid var(--line); border-radius: 1rem; padding: 0 .5rem;
   margin-left: .5rem; white-space: nowrap; }
 .chart { width: 22%; } .cost { width: 19%; } .answers { width: 10%; } .tokens { width: 18%; }
@@ -47,7 +47,7 @@ th, td { padding: .5rem .9rem; } tbody td { border-top: 1px solid var(--line); v
 .bar { fill: var(--bar); } .sim .bar { fill: var(--sim); } .sim .n { color: var(--soft); }
 footer { margin-top: 2.5rem; }
 @media (max-width: 40rem) { .chart, .answers { display: none; } .cost, .tokens { width: 28%; }
-  th, td { padding: .45rem .6rem; } }
+  .name { width: auto; } th, td { padding: .45rem .6rem; } }
 @media print { :root { color-scheme: light; --page: #fff; --card: #fff; --ink: #000; --soft: #555; --line: #ccc;
   --bar: #3b76c4; --sim: #aaa; --warn: #000; --warnbg: #fff; } main { padding: 0; max-width: none; }
   tr, .sums { break-inside: avoid; } h2 { break-after: avoid; } body { font-size: 10pt; }
@@ -128,7 +128,7 @@ def _section(told: Report, by: str) -> Iterator[str]:
     most = {kind: max([1, *[g.figures.pico for g in shown if g.figures.simulated is kind]]) for kind in (False, True)}
     yield f"<section><h2>{_TITLES[by]}</h2>"
     yield (
-        f'<table><thead><tr><th>{by.capitalize()}</th><th class="chart"></th><th class="n cost">Cost</th>'
+        f'<table><thead><tr><th class="name">{by.capitalize()}</th><th class="chart"></th><th class="n cost">Cost</th>'
         '<th class="n answers">Answers</th><th class="n tokens">Tokens</th></tr></thead><tbody>'
     )
     for group in shown:
