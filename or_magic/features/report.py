@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -138,7 +139,7 @@ def tokens(told: Figures) -> str:
 
 def label(group: Group, by: str) -> str:
     """Return a group's name on one line; it comes from files, and must look like nothing else."""
-    return neutral.line(group.label)[:120] if group.label else {"tag": "no tag"}.get(by, f"unknown {by}")
+    return neutral.line(group.label or "")[:120] or {"tag": "no tag"}.get(by, f"unknown {by}")
 
 
 def lines(told: Report, by: str) -> Iterator[str]:
@@ -153,7 +154,7 @@ def lines(told: Report, by: str) -> Iterator[str]:
     table = [("cost", "tokens", "answers", f"by {by}")]
     for group in groups:
         # What some build servers take for a command anywhere in a line.
-        name = label(group, by).replace("##", "#")
+        name = re.sub("##+", "#", label(group, by))
         mark = " (simulated)" * group.figures.simulated
         table.append((cost(group.figures, digits), tokens(group.figures), f"{group.figures.calls:,}", name + mark))
     widths = [max(len(row[place]) for row in table) for place in range(3)]
