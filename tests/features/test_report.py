@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from or_magic.errors import OptionError, ReportError
-from or_magic.features import report_page
 from or_magic.features.receipts import Receipt, frame, read_notebooks
 from or_magic.features.report import (
     BY,
@@ -23,7 +22,6 @@ from or_magic.features.report import (
     as_json,
     decimals,
     headline,
-    label,
     lines,
     remarks,
     report,
@@ -177,9 +175,7 @@ def test_what_is_not_known_is_said() -> None:
     """Alone it is unknown, in a sum the sum is a lower bound."""
     found = of(answer(None, model="a"), answer("1", model="b"), answer(None, model="b"), cleared=2)
     words = told(found)
-    assert (
-        "unknown  ?" in " ".join(words.split("\n")[3:]).replace("     ", " ").replace("   ", "  ") or "unknown" in words
-    )
+    assert "unknown" in words.splitlines()[-1]
     assert "≥ $1.0000" in words
     assert "2 cells with a question but no output" in words
     html = page(found, NOON)
@@ -197,8 +193,8 @@ def test_costs_are_shown_to_their_last_digit() -> None:
     """A report is for adding up; digits are the same in a column."""
     found = of(answer("0.00000465", model="a"), answer("12.5", model="b"))
     assert 8 == decimals(found.groups("model"))
-    assert "$ 0.00000465" not in told(found)
-    assert "$12.50000000" in told(found)
+    assert " $0.00000465 " in told(found)
+    assert "$12.50000000 " in told(found)
     assert {"0.00000465", "12.5"} == {each["billed_usd"] for each in as_json(found)["by"]["model"]}
 
 
@@ -253,11 +249,10 @@ def test_the_page_stands_alone() -> None:
     html = page(of(answer(), simulated()), NOON)
     assert html.startswith(MARK)
     assert "default-src 'none'" in html
-    for piece in ("<script", "http://", "https://", "url(", "@import", "<link", "<img", "javascript:", " on"):
-        assert piece not in html.split("</style>")[0].replace(report_page.__doc__ or "", "") or piece == " on"
-    assert {"prefers-color-scheme: dark", "@media print"} <= {
-        piece for piece in ("prefers-color-scheme: dark", "@media print") if piece in html
-    }
+    for piece in ("<script", "://", "url(", "@import", "<link", "<img", "<a ", "javascript:", " src=", " href="):
+        assert piece not in html
+    assert "prefers-color-scheme: dark" in html
+    assert "@media print" in html
     assert "2026-11-21 at 12:00 UTC" in html
 
 
@@ -277,7 +272,7 @@ def test_no_payload_changes_the_page() -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(min_size=1, max_size=40).filter(lambda text: label(hostile(text).groups("tag")[0], "tag") != ""))
+@given(st.text(min_size=1, max_size=40))
 def test_no_text_changes_the_page(text: str) -> None:
     """Nor any other text that hypothesis can think of."""
     assert skeleton(page(hostile("harmless"), NOON)) == skeleton(page(hostile(text), NOON))
