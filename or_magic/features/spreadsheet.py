@@ -19,8 +19,8 @@ _SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20\u2212\ufe62\ufe63\ufe66\ufe6b"
 _ENDS = ";\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029"
 _UNSEEN = r"""[\s"'`\x00-\x20\x7f-\xa0\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]*"""
 # What follows the beginning of a cell is looked at, not taken: it may itself hold the beginning of another.
-_FORMULA = re.compile(rf"(?:\A|[{_ENDS}])(?={_UNSEEN}[{_SIGNS}]|[\t\r])")
-_ESCAPED = re.compile(rf"(\A|[{_ENDS}])'(?={_UNSEEN}[{_SIGNS}]|[\t\r])")
+_FORMULA = re.compile(rf"(?:\A|[{_ENDS}])(?={_UNSEEN}[{_SIGNS}]|'*[\t\r])")
+_ESCAPED = re.compile(rf"(\A|[{_ENDS}])'(?={_UNSEEN}[{_SIGNS}]|'*[\t\r])")
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Value]], *, raw: bool = False) -> str:
