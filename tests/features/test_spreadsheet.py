@@ -84,6 +84,8 @@ def test_the_tricks_are_tricks() -> None:
     for text in FORMULAS:
         (_, (_, found)) = csv.reader(io.StringIO(one(text, raw=True), newline=""))
         assert text == found
+        if text.startswith("'"):  # an apostrophe of their own; it must not be taken for ours when the file is read
+            continue
         assert any(begins_a_formula(piece) for piece in [found, *cut(found, ";\t\n\r\v\x1c\x85\u2028")]), ascii(text)
 
 
