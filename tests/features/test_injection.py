@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,16 @@ _CLASSICS = (
     "' OR 1=1\n--", "'\t;\tDROP\tTABLE\tcalls", "'/**/OR/**/1=1", "'+OR+1=1", "%27%20OR%201=1", "&#39; OR 1=1",
 )  # fmt: skip
 TRICKS = (*_CLASSICS, *[f"' OR 1=1{end}" for end in _ENDS], *[f"'; DROP TABLE calls{end}" for end in _ENDS])
+
+
+_FILTERS: tuple[Callable[[Tracker, str], object], ...] = (
+    lambda tracker, trick: tracker.summary(by=trick),
+    lambda tracker, trick: tracker.summary(by=["model", trick]),
+    lambda tracker, trick: tracker.plot(by=trick),
+    lambda tracker, trick: tracker.frame(since=trick),
+    lambda tracker, trick: tracker.total(since=trick),
+    lambda tracker, trick: report(tracker.frame()).groups(trick),
+)
 
 
 def dump(path: Path) -> tuple[object, ...]:
@@ -81,16 +92,9 @@ def test_a_filter_is_a_value_and_never_a_statement(kept: tuple[Tracker, Path, tu
     lost = {"cost_usd": None, "status": "partial"}
     known = receipt(generation_id="gen-a", call_id="a", **lost)
     for trick in TRICKS:
-        for ask in (
-            lambda: tracker.summary(by=trick),
-            lambda: tracker.summary(by=["model", trick]),
-            lambda: tracker.plot(by=trick),
-            lambda: tracker.frame(since=trick),
-            lambda: tracker.total(since=trick),
-            lambda: report(tracker.frame()).groups(trick),
-        ):
+        for ask in _FILTERS:
             with pytest.raises(OptionError):
-                ask()
+                ask(tracker, trick)
         foreign = receipt(generation_id=trick, call_id=trick, gateway=trick, **lost)
         found = tracker.receipts(notebook(folder, [cell(foreign, known)]), reconciled=True)
         assert ["unknown", "reconciled"] == list(found["cost_source"]), trick
