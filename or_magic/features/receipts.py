@@ -30,7 +30,7 @@ _TEXTS = (
     "cell_id", "tag", "model_requested", "model", "provider", "gateway", "status", "finish_reason", "generation_id",
     "call_id",
 )  # fmt: skip
-_FREE = ("refused", "cached")
+_FREE, _LOCAL = ("refused", "cached"), "local:"  # nothing is billed for these
 _ASKS = re.compile(
     r"\A\s*%%(?:or|openrouter)\b(?![^\n]*--dry-run)|^[ \t]*(?:\w+ *= *)?%(?:or|openrouter) +ask\b", re.MULTILINE
 )
@@ -228,7 +228,8 @@ def _receipt(data: Any, notebook: str, number: int, cell_id: str | None) -> Rece
     pico = _pico(told.get("cost_usd"))
     source: CostSource = "billed"
     if pico is None:
-        pico, source = (0, "none") if texts["status"] in _FREE and told.get("cost_usd") is None else (None, "unknown")
+        free = texts["status"] in _FREE or (texts["gateway"] or "").startswith(_LOCAL)
+        pico, source = (0, "none") if free and told.get("cost_usd") is None else (None, "unknown")
     return Receipt(
         **texts,
         notebook=notebook,

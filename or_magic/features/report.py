@@ -139,7 +139,7 @@ def tokens(told: Figures) -> str:
 
 def label(group: Group, by: str) -> str:
     """Return a group's name on one line; it comes from files, and must look like nothing else."""
-    return neutral.line(group.label or "")[:120] or {"tag": "no tag"}.get(by, f"unknown {by}")
+    return neutral.line(group.label or "")[:120] or ("unknown model" if by == "model" else f"no {by}")
 
 
 def lines(told: Report, by: str) -> Iterator[str]:

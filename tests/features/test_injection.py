@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +15,14 @@ from hypothesis import strategies as st
 
 from or_magic.errors import OptionError
 from or_magic.features.report import BY, report
+from or_magic.features.report_files import csv_text
+from or_magic.features.spreadsheet import unescape
 from or_magic.features.tracker import Tracker
 from or_magic.ledger import Ledger
 from or_magic.ledger.sqlite import SqliteStore
 from or_magic.values import from_pico
 
+from ..protocol.payloads import payloads
 from .notebooks import cell, notebook, receipt
 from .rows import row, tracker_of, unknown
 
@@ -123,6 +128,21 @@ def test_a_field_comes_back_as_it_went(tmp_path: Path) -> None:
         assert [] == ledger.pending(trick)
     assert 2 * len(tricks) == len(tracker.frame(all=True))
     ledger.close()
+
+
+def test_thousands_of_nasty_texts_pass_the_books_and_the_table(tmp_path: Path) -> None:
+    """What models write to act in a browser does nothing in a database or a spreadsheet either."""
+    texts = [*TRICKS[:-1], *(payload.text for payload in payloads())]
+    # SQLite's functions end a text at a zero byte.
+    texts = [text for text in texts if "\0" not in text]
+    frame = tracker_of(tmp_path, *[row(n, tag=text, notebook=text) for n, text in enumerate(texts)]).frame()
+    assert texts == list(frame["tag"])
+    receipts = report(frame).receipts
+    lines = list(csv.DictReader(io.StringIO(csv_text(receipts), newline="")))
+    assert texts == [unescape(line["tag"]) for line in lines]
+    assert {"0.001"} == {line["cost_usd"] for line in lines}
+    assert len(texts) * 10**9 == report(frame).real.billed_pico
+    assert len(texts) >= 2000
 
 
 @settings(max_examples=100, deadline=None)

@@ -149,6 +149,15 @@ def test_a_cost_is_exact_or_unknown(tmp_path: Path, cost: Any, status: str, pico
     assert (pico, source) == (found.cost_pico, found.cost_source)
 
 
+def test_a_local_server_bills_nothing(tmp_path: Path) -> None:
+    """It tells no cost; that is known to be none, as in the ledger."""
+    found = read(
+        tmp_path, cell(receipt(gateway="local:ollama", cost_usd=None), receipt(gateway="local", cost_usd=None))
+    )
+    assert ["none", "unknown"] == list(found["cost_source"])
+    assert 0 == found["cost_pico"][0]
+
+
 def test_unknown_is_na_and_never_zero(tmp_path: Path) -> None:
     """Alone or inside a sum."""
     found = read(tmp_path, cell(receipt(cost_usd=None, status="partial", prompt_tokens=None)))
