@@ -123,6 +123,7 @@ class CallError(OrMagicError):
 
     Attributes:
         happened, billed, advice: the three sentences of the message; ``billed`` follows the ledger.
+        earlier: a sentence about the money of the attempts before this one; empty where they cost nothing.
         reply: the partial Reply, or None where nothing came.
         status_code: the HTTP status, or the code inside the body; None where there was none.
         error_type: OpenRouter's ``metadata.error_type`` (WIRE.md §7).
@@ -133,6 +134,7 @@ class CallError(OrMagicError):
 
     billed = "What it cost is not known yet."
     retryable: bool | None = None
+    earlier: str = ""
 
     def __init__(
         self,
@@ -154,10 +156,10 @@ class CallError(OrMagicError):
         self.reply: Any = None
 
     def __str__(self) -> str:
-        return " ".join([words for words in (self.happened, self.billed, self.advice) if words])
+        return " ".join([words for words in (self.happened, self.billed, self.earlier, self.advice) if words])
 
     def _render_traceback_(self) -> list[str]:
-        happened = " ".join([words for words in (self.happened, self.billed) if words])
+        happened = " ".join([words for words in (self.happened, self.billed, self.earlier) if words])
         return [_inert(words) for words in (f"{type(self).__name__}: {happened}", self.advice) if words]
 
     @property

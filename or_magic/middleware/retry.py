@@ -258,7 +258,7 @@ class _Call:
         if not closed.sent:
             error.billed = self._billed()
         elif not all(before.free for before in self.failed):
-            error.billed = f"{error.billed} {self._billed()}"
+            error.earlier = self._billed()
         return closed
 
     def _billed(self) -> str:
