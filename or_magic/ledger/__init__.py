@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from ..budget import Limit, Standing, Terms, admit
 from ..errors import LedgerError
 from ..values import Row
+from .forks import anew_in_children
 from .record import from_json, microseconds, to_json
 from .spool import Entry, Spool
 from .sqlite import SqliteStore
@@ -46,10 +47,15 @@ class Ledger:
         self._warn = warn
         self._clock = clock
         self._try_again_at = float("-inf")
-        self._lock = threading.RLock()
+        self.forked()
+        anew_in_children(self)
         self._warned = False
         self._kept = 0  # how many entries went to the spool, and how many of them a look into it has seen
         self._seen = -1
+
+    def forked(self) -> None:
+        """Take a new lock."""
+        self._lock = threading.RLock()
 
     @property
     def path(self) -> Path:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import weakref
 from collections.abc import Iterator
+from typing import Protocol
 
 _LONGEST_S = 5.0
 
@@ -65,9 +67,27 @@ class _Gate:
         self._mine = threading.local()
 
 
+class Locking(Protocol):
+    """Something whose locks a thread may hold, or wait behind, while another thread forks."""
+
+    def forked(self) -> None:
+        """Take new locks: who held the old ones does not exist in the child."""
+
+
 gate = _Gate()
+_locking: weakref.WeakSet[Locking] = weakref.WeakSet()
+
+
+def anew_in_children(locking: Locking) -> None:
+    """Have ``locking`` told in every forked child, as long as it lives."""
+    _locking.add(locking)
+
+
+def _after_fork_in_child() -> None:
+    gate.after_fork_in_child()
+    for locking in list(_locking):
+        locking.forked()
+
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=gate.before_fork, after_in_parent=gate.after_fork, after_in_child=gate.after_fork_in_child
-    )
+    os.register_at_fork(before=gate.before_fork, after_in_parent=gate.after_fork, after_in_child=_after_fork_in_child)

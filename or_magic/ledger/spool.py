@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import LedgerError
 from .files import make_private_file, make_private_folder
+from .forks import anew_in_children
 
 try:
     import fcntl
@@ -32,18 +33,25 @@ class Spool:
         user = os.getuid() if hasattr(os, "getuid") else "user"
         elsewhere = Path(tempfile.gettempdir()) / f"or_magic-{user}" / f"{name}.spool.jsonl"
         self.places = (ledger.with_suffix(".spool.jsonl"), elsewhere)
-        self._lock = threading.Lock()
+        self.forked()
+        anew_in_children(self)
         self._memory: list[Entry] = []
+
+    def forked(self) -> None:
+        """Take a new lock."""
+        self._lock = threading.Lock()
 
     def append(self, entry: Entry) -> str:
         """Keep ``entry`` and return where: a path, or "memory" where no disk takes it."""
-        line = json.dumps(entry).encode() + b"\n"
         with self._lock:
-            for place in self.places:
-                with contextlib.suppress(OSError, LedgerError):
-                    _append(place, line)
-                    return str(place)
             self._memory.append(entry)
+            lines = b"".join([json.dumps(each).encode() + b"\n" for each in self._memory])
+            # Behind those that wait already: a row that is discarded before it is opened would stay open.
+            for place in sorted(self.places, key=lambda place: not place.exists()):
+                with contextlib.suppress(OSError, LedgerError):
+                    _append(place, lines)
+                    self._memory = []
+                    return str(place)
             return "memory"
 
     @property
@@ -95,7 +103,7 @@ def _set_aside(place: Path, strange: Sequence[Entry]) -> None:
         _append(place.with_suffix(".bad"), json.dumps(entry).encode() + b"\n")
 
 
-def _append(place: Path, line: bytes) -> None:
+def _append(place: Path, lines: bytes) -> None:
     make_private_folder(place.parent)
     make_private_file(place)
     if not _is_ours(place):
@@ -104,9 +112,9 @@ def _append(place: Path, line: bytes) -> None:
         size = file.seek(0, os.SEEK_END)
         if size:
             file.seek(size - 1)
-            line = line if file.read(1) == b"\n" else b"\n" + line  # a full disk had cut the entry before
+            lines = lines if file.read(1) == b"\n" else b"\n" + lines  # a full disk had cut the entry before
         file.seek(0, os.SEEK_END)
-        file.write(line)
+        file.write(lines)
         file.flush()
         os.fsync(file.fileno())
 
@@ -127,10 +135,14 @@ def _locked(place: Path, mode: str, *, missing_ok: bool = False) -> Iterator[Any
         with open(place, mode) as file:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX)
-            # Another process may have drained and removed the file while this one waited for the lock.
-            if _is_still(file, place):
-                yield file
-                return
+            try:
+                # Another process may have drained and removed the file while this one waited for the lock.
+                if _is_still(file, place):
+                    yield file
+                    return
+            finally:
+                if fcntl is not None:  # closing does not do it where a child was forked meanwhile: it has a copy
+                    fcntl.flock(file, fcntl.LOCK_UN)
         if missing_ok:
             yield None
             return

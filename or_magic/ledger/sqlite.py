@@ -16,7 +16,7 @@ from ..budget import Limit, Standing, Terms, admit
 from ..errors import LedgerError
 from ..values import Row, from_pico
 from .files import make_private_file, make_private_folder, on_network
-from .forks import gate
+from .forks import anew_in_children, gate
 from .migrations import check_version, migrate
 from .record import COLUMNS, from_record, sums_of, to_record
 
@@ -51,13 +51,18 @@ class SqliteStore:
         self._clock = clock
         self._sleep = sleep
         self._patience_s = patience_s
-        self._lock = threading.RLock()
+        self.forked()
+        anew_in_children(self)
         self._writer: tuple[int, sqlite3.Connection] | None = None
         self._durable: bool | None = None  # what the writer is set to
         self._wal = False
         self._file: os.stat_result | None = None
         self._committing = False
         self._connects = 0
+
+    def forked(self) -> None:
+        """Take a new lock: a thread that waits for another process holds it, and does not exist in a child."""
+        self._lock = threading.RLock()
 
     def insert(self, row: Row, terms: Terms | None = None) -> Row:
         """Add an open row and return it with what it reserves; on disk when this returns.

@@ -226,3 +226,24 @@ def test_a_fork_does_not_wait_for_a_ledger_that_is_locked(tmp_path: Path) -> Non
     ledger.close()
     assert took_s < 5
     assert ["before", "waits"] == [found["tag"] for found in books(store.path)]
+
+
+def test_a_child_forked_while_another_thread_waits_for_the_ledger_does_not_hang(tmp_path: Path) -> None:
+    """The thread that waits holds the store's own lock, and does not exist in the child."""
+    store = SqliteStore(tmp_path / "ledger.sqlite", patience_s=2.0)
+    ledger = Ledger(store, warn=lambda _: None)
+    ledger.open(row("before"))
+    waiting = threading.Event()
+    store._sleep = lambda pause_s: (waiting.set(), time.sleep(pause_s))[0]
+    with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        writer = threading.Thread(target=ledger.open, args=(row("parent"),))
+        writer.start()
+        assert waiting.wait(5)
+        assert 0 == _in_a_fork(lambda: ledger.open(row("child")))
+        other.execute("ROLLBACK")
+    writer.join()
+    store.close()
+    Ledger(store).pending("offline")
+    store.close()
+    assert {"before", "parent", "child"} == {found["tag"] for found in books(store.path)}

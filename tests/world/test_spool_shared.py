@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +15,7 @@ from or_magic.ledger import Ledger, spool
 from or_magic.ledger.spool import Spool
 
 from .fixtures import Connect
-from .kit import ROOT, books
+from .kit import ROOT, books, row
 from .test_spool import Breakable, life, tags
 
 
@@ -126,3 +128,49 @@ def test_an_entry_that_waits_while_another_thread_drains_is_not_forgotten(
     ledger.version()
     assert ["first", "meanwhile"] == tags(breakable.path)
     ledger.close()
+
+
+@pytest.mark.parametrize("first", ["the temporary folder", "memory"])
+def test_entries_stay_in_their_order_when_another_place_takes_them_again(
+    breakable: Breakable, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """A row that is discarded in one place and opened in another would be open, and hold money, for ever."""
+    ledger, append = Ledger(breakable, warn=lambda _: None), spool._append
+    refusing = set(ledger._spool.places if first == "memory" else ledger._spool.places[:1])
+
+    def sometimes(place: Path, lines: bytes) -> None:
+        if place in refusing:
+            raise OSError(28, "No space left on device")
+        append(place, lines)
+
+    monkeypatch.setattr(spool, "_append", sometimes)
+    breakable.full = True
+    never_sent = row("never sent")
+    ledger.open(never_sent)
+    refusing.clear()
+    ledger.discard(never_sent)
+    breakable.full = False
+    breakable.close()
+    Ledger(breakable).pending("offline")
+    breakable.close()
+    assert [] == books(breakable.path)
+
+
+def test_a_child_that_is_forked_over_the_spool_does_not_keep_it_locked(tmp_path: Path) -> None:
+    """A child has a copy of the open file, and with it of its lock."""
+    keep = Spool(tmp_path / "ledger.sqlite")
+    keep.append({"op": "one"})
+    gate, start = os.pipe()
+    with spool._locked(keep.places[0], "rb") as file:
+        assert file is not None
+        if (child := os.fork()) == 0:
+            os.read(gate, 1)
+            os._exit(0)
+    try:
+        with keep.places[0].open("rb") as again:
+            fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises where it is still locked
+    finally:
+        os.write(start, b"x")
+        os.waitpid(child, 0)
+        for end in (gate, start):
+            os.close(end)
