@@ -23,6 +23,7 @@ answers to lose.
   name; what came before it is in the user's hands.
 - **untyped**: an exception that no document of the client names. **silent**: the call succeeded with less than the
   answer. **printed**: the error is shown, and the cell succeeds, so that *Run all* goes on.
+- *error inside the choice*: its finish reason is `error`, for who looks at it.
 - **×n**: requests that reached the server, where there was more than one. Seconds are until the user knew, where it
   was about a second or more.
 - **waits**: nothing after {patience:g} s, when the process was ended. Silence ends by default after 600 s with openai,

@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -135,9 +136,14 @@ def _judged(worker: Worker, told: dict[str, Any] | None, **facts: Any) -> Met:
     else:
         outcome = "marked" if text.replace("\ufffd", "") == whole else "silent"
     return Met(
-        outcome, told["error"] or "", told["message"], round(kept, 3), took_s=round(told["took_s"], 3),
+        outcome, told["error"] or "", _short(told["message"]), round(kept, 3), took_s=round(told["took_s"], 3),
         told=told["cost"], **facts,
     )  # fmt: skip
+
+
+def _short(message: str) -> str:
+    """Return the beginning of a message, without the places of this machine."""
+    return re.sub(r"(/[\w.-]+){2,}", "/…", message.partition("\n")[0])[:120]
 
 
 def _pressed(worker: Worker, server: Server, case: Case) -> Met:
