@@ -99,9 +99,7 @@ def main() -> None:
     rows = []
     for which, some in (("all", found), ("models seen before", repeated)):
         ours = [(float(estimate_tokens(call.request)), call.counted) for call in some]
-        learnt = [
-            (float(_held_out(found, call)(estimate(call.request).tokens).likely), call.counted) for call in some
-        ]
+        learnt = [(float(_held_out(found, call)(estimate(call.request).tokens).likely), call.counted) for call in some]
         quarter = [(call.letters / 4, call.counted) for call in some]
         for name, told in (("ours", ours), ("ours, calibrated, held out", learnt), ("letters / 4", quarter)):
             rows.append({"estimate": name, "of": which} | _errors(told))

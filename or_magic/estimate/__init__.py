@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ..content import Audio, File, Image, Part, Reasoning, Text, ToolCall, ToolResult, Video
 from ..values import Message, Request
@@ -65,18 +67,19 @@ def estimate_tokens(request: Request) -> int:
 
 
 def _part(part: Part, message: Message, model: str) -> Range | None:
-    if isinstance(part, (Text, ToolResult)):
-        return text_tokens(part.text)
-    if isinstance(part, Image):
-        return picture_tokens(part)
-    if isinstance(part, File):
-        return file_tokens(part)
-    if isinstance(part, Audio):
-        return audio_tokens(part)
-    if isinstance(part, Video):
-        return video_tokens(part)
-    if isinstance(part, ToolCall):
-        return text_tokens(f"{part.name} {part.arguments}") + _PER_MESSAGE
-    if isinstance(part, Reasoning) and message.role == "assistant" and part.model in (None, model):
-        return text_tokens(part.text)
-    return Range()
+    if isinstance(part, Reasoning) and (message.role != "assistant" or part.model not in (None, model)):
+        return Range()  # it is not sent
+    count = _COUNTS.get(type(part))
+    return count(part) if count else Range()
+
+
+_COUNTS: dict[type, Callable[[Any], Range | None]] = {
+    Text: lambda part: text_tokens(part.text),
+    Reasoning: lambda part: text_tokens(part.text),
+    ToolResult: lambda part: text_tokens(part.text),
+    ToolCall: lambda part: text_tokens(f"{part.name} {part.arguments}") + _PER_MESSAGE,
+    Image: picture_tokens,
+    File: file_tokens,
+    Audio: audio_tokens,
+    Video: video_tokens,
+}

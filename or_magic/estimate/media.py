@@ -76,6 +76,19 @@ def file_tokens(part: File) -> Range | None:
 
 def pdf_pages(data: bytes) -> int | None:
     """Return how many pages a PDF has, or None where that cannot be read: it is encrypted, or no PDF."""
+    seen = (len(data), hash(data))
+    if seen not in _PAGES:
+        if len(_PAGES) >= _KEPT:
+            _PAGES.clear()
+        _PAGES[seen] = _read_pages(data)
+    return _PAGES[seen]
+
+
+_KEPT = 256
+_PAGES: dict[tuple[int, int], int | None] = {}  # a call asks several times, and a document may be long
+
+
+def _read_pages(data: bytes) -> int | None:
     if not data.startswith(b"%PDF-") or b"/Encrypt" in data:
         return None
     pages, told = 0, 0

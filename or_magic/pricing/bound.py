@@ -16,6 +16,7 @@ from .prices import Prices
 
 # Some providers put a prompt of their own before ours: 670 tokens were seen in a recorded answer.
 _HIDDEN_TOKENS = 1000
+_NOTHING = Decimal(0)
 _MOST_USD = Decimal(10) ** 6  # a dearer answer is a broken price
 _TOKENS_PER_MESSAGE = 8  # role marks and separators of every template we know are fewer
 _LIMITS = ("max_completion_tokens", "max_tokens")
@@ -27,11 +28,16 @@ class Priced(Protocol):
     """What is needed to know of a model: its prices and limits; None is unknown."""
 
     @property
-    def prices(self) -> Prices: ...
+    def prices(self) -> Prices:
+        """Its prices."""
+
     @property
-    def max_completion_tokens(self) -> int | None: ...
+    def max_completion_tokens(self) -> int | None:
+        """The longest answer."""
+
     @property
-    def context_tokens(self) -> int | None: ...
+    def context_tokens(self) -> int | None:
+        """The longest prompt and answer together."""
 
 
 Find = Callable[[str], Priced | None]
@@ -80,6 +86,9 @@ def affordable_tokens(
     known = [n for bill in bills for n in (bill.longest, bill.context) if n is not None]
     asked = _asked(request.params)
     low, high = 0, asked if asked is not None else max(known, default=_LONGEST)
+    if _dearest(bills, high) <= left_usd:
+        return high
+    low, high = _near(bills, left_usd, high)
     while low < high:  # the bound never falls when the answer gets longer
         middle = (low + high + 1) // 2
         if _dearest(bills, middle) <= left_usd:
@@ -94,6 +103,17 @@ def limited(request: Request, tokens: int) -> Request:
     name = next((name for name in _LIMITS if name in request.params), "max_tokens")
     others = {key: value for key, value in request.params.items() if key not in _LIMITS}
     return replace(request, params={**others, name: tokens})
+
+
+def _near(bills: list[_Bill], left_usd: Decimal, high: int) -> tuple[int, int]:
+    """Return where the longest answer lies: one place if the bound is a line, which it usually is."""
+    one, two = _dearest(bills, 1), _dearest(bills, 2)
+    if one < two:
+        with localcontext(EXACT):
+            guess = int((left_usd - one) // (two - one)) + 1
+        if 0 < guess < high and _dearest(bills, guess) <= left_usd < _dearest(bills, guess + 1):
+            return guess, guess
+    return 0, high
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +138,14 @@ class _Bill:
             tokens = self.context if self.open_ended else min(tokens, self.context)
         tokens += sum(self.pictures)
         usd = self.prices.dearest(tokens)
-        picture_usd = usd.get("image", Decimal(0)) if self.pictures else Decimal(0)
-        each = usd["prompt"] if picture_usd <= usd["prompt"] * _PER_TOKEN else Decimal(0)
-        prompt_usd = max([*_rates(usd, self.kinds), picture_usd if each else Decimal(0)])
-        completion_usd = max(usd["completion"], usd.get("internal_reasoning", Decimal(0)))
         with localcontext(EXACT):
-            return (
-                (prompt_usd * tokens + completion_usd * answer + usd.get("request", Decimal(0))) * rounds
-                + (Decimal(0) if each else picture_usd * len(self.pictures) * rounds)
-                + self.extras.usd(usd.get("web_search"))
-            )
+            picture_usd, fees_usd = usd.get("image", _NOTHING) if self.pictures else _NOTHING, _NOTHING
+            if picture_usd > usd["prompt"] * _PER_TOKEN:
+                picture_usd, fees_usd = _NOTHING, picture_usd * len(self.pictures)
+            prompt_usd = max([picture_usd, *_rates(usd, self.kinds)])
+            completion_usd = max(usd["completion"], usd.get("internal_reasoning", _NOTHING))
+            once_usd = prompt_usd * tokens + completion_usd * answer + fees_usd + usd.get("request", _NOTHING)
+            return once_usd * rounds + self.extras.usd(usd.get("web_search"))
 
 
 def _rates(usd: Mapping[str, Decimal], kinds: frozenset[str]) -> Iterator[Decimal]:

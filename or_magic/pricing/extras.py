@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 from ..content import Audio, File, Video
 from ..estimate.media import pdf_pages
-from ..values import Request
+from ..values import EXACT, Request
 
 # Suffixes that may choose dearer endpoints than the ones whose prices are listed.
 ROUTED = (":nitro", ":online", ":exacto", ":floor")
@@ -49,12 +49,14 @@ class Extras:
             (self.added_tokens or 0) + (other.added_tokens or 0) if known else None,
             self.searches + other.searches,
             self.results + other.results,
-            self.fee_usd + other.fee_usd,
+            EXACT.add(self.fee_usd, other.fee_usd),
         )
 
     def usd(self, search_usd: Decimal | None) -> Decimal:
         """Return the fees; ``search_usd`` is the model's own price of a search."""
-        return self.fee_usd + max(search_usd or Decimal(0), _SEARCH_USD) * self.searches + _RESULT_USD * self.results
+        with localcontext(EXACT):
+            each_usd = max(search_usd or Decimal(0), _SEARCH_USD)
+            return self.fee_usd + each_usd * self.searches + _RESULT_USD * self.results
 
 
 def extras(request: Request, model: str) -> Extras | None:
@@ -104,7 +106,8 @@ def _web(plugin: Mapping[str, Any]) -> Extras | None:
 def _tools(params: Mapping[str, Any], model: str) -> Iterator[Extras | None]:
     told = params.get("tools") or ()
     for tool in told if isinstance(told, (list, tuple)) else [None]:
-        kind = tool.get("type") if isinstance(tool, Mapping) else None
+        tool = tool if isinstance(tool, Mapping) else {}
+        kind = tool.get("type")
         if kind in ("openrouter:web_search", "openrouter:datetime"):
             steps = _count(params.get("max_tool_calls", _MOST_STEPS)) or _MOST_STEPS
             looped = Extras(rounds=1 + min(steps, _MOST_STEPS))
@@ -137,7 +140,7 @@ def _files(request: Request) -> Iterator[Extras]:
     for part in [part for message in request.messages for part in message.parts]:
         if isinstance(part, File) and _parser(request.params.get("plugins")) not in _FREE_PARSERS:
             pages = pdf_pages(part.data) if part.data is not None else None
-            yield Extras(fee_usd=_PAGE_USD * min(_MOST_PAGES, pages or _MOST_PAGES))
+            yield Extras(fee_usd=EXACT.multiply(_PAGE_USD, min(_MOST_PAGES, pages or _MOST_PAGES)))
 
 
 def _parser(plugins: object) -> object:
