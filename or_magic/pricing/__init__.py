@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..estimate import estimate_tokens
 from .bound import Priced, affordable_tokens, bound_usd, limited
 from .extras import only_tokens
+from .judge import Verdict, verdict
 from .prices import Prices, likely_usd, listed_usd, max_price, parse_prices
-from .verdict import Verdict, verdict
 
 __all__ = [
     "Priced",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from ...errors import CallError
 from ...values import Total
 from .command import Command, Parser, is_terminal, say
 
@@ -41,11 +42,19 @@ def plot(face: Face, rest: str) -> None:
 
 def reconcile(face: Face, rest: str) -> None:  # noqa: ARG001 - every command takes the rest of the line
     """Ask the gateway what calls cost whose cost is not known, and say how many are left."""
-    _, unknown = face.session().reconcile()
+    session = face.session()
+    _, unknown = session.reconcile()
     if unknown:
         say(f"{unknown} calls have a cost that the gateway does not tell (yet).")
     else:
         say("Nothing is left to ask: every cost that the gateway knows is in the ledger.")
+    try:
+        found = session.engine.key_watch.compare()
+    except CallError as error:
+        say(f"What the key was charged could not be asked for: {error.happened}")
+    else:
+        if found is not None and found.word != "agrees":
+            say(f"! {str(found)[0].upper()}{str(found)[1:]}.")
 
 
 def _view(rest: str) -> argparse.Namespace:
