@@ -107,7 +107,7 @@ def audio_tokens(part: Audio) -> Range:
 
 def audio_s(part: Audio) -> tuple[float, bool]:
     """Return how long sound lasts, and whether that is known and not guessed from its size."""
-    size_bytes = len(part.base64) * 3 // 4
+    size_bytes = len(part.base64.rstrip("=")) * 3 // 4
     if part.format == "wav":
         head = base64.b64decode(part.base64[:64] + "==", validate=False)
         rate = int.from_bytes(head[28:32], "little") if head[8:16] == b"WAVEfmt " else 0
