@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from ..content import Image
 from ..estimate import Calibration, PartTokens, Range, calibrate, estimate
 from ..gateway.catalog import Model
 from ..ledger import Ledger
@@ -90,10 +91,14 @@ def list_price(reply: Reply, row: Row | None, request: Request, find: Find) -> D
     if reply.usage is None or reply.gateway not in _PRICED or not only_tokens(request):
         return None
     model = _served(reply, request, find)
-    if model is None:
-        return None
+    if model is None or (_shows(request) and "image" in model.prices.usd):
+        return None  # some catalogues price a token of a picture, others the whole (WIRE.md §8)
     an_hour = '"1h"' in str(request.params.get("cache_control", "")).replace("'", '"')
     return listed_usd(model.prices, reply.usage, at=row.started_at if row else None, cached_for_an_hour=an_hour)
+
+
+def _shows(request: Request) -> bool:
+    return any(isinstance(part, Image) for message in request.messages for part in message.parts)
 
 
 def _served(reply: Reply, request: Request, find: Find) -> Model | None:

@@ -83,7 +83,7 @@ def affordable_tokens(
     bills = _bills(prices, request, max_completion_tokens, context_tokens, find)
     if not bills:
         return None
-    known = [n for bill in bills for n in (bill.longest, bill.context) if n is not None]
+    known = [longest for bill in bills if (longest := bill.longest or bill.context)]
     asked = _asked(request.params)
     low, high = 0, asked if asked is not None else max(known, default=_LONGEST)
     if _dearest(bills, high) <= left_usd:

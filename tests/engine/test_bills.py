@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from or_magic.api import Session, connect
-from or_magic.content import Video
+from or_magic.content import Image, Video
 from or_magic.engine.bills import BillingWarning, Bills, learnt
 from or_magic.engine.drift import Baseline, Drift, KeyWatch, Spent, drift
 from or_magic.gateway.catalog import Model
@@ -70,6 +70,14 @@ def test_a_reply_names_the_list_price_of_the_model_that_answered(
     """None wherever the catalogue's price of tokens is not what explains the bill."""
     found = _bills([]).judged(reply, None, request_).listed_usd
     assert (None if listed is None else Decimal(listed)) == found
+
+
+def test_a_picture_whose_price_may_be_one_of_its_own_is_not_judged() -> None:
+    """Catalogues tell a price of a picture's tokens and of the whole picture under one name."""
+    seen = replace(ASKED, messages=(Message("user", (Image(url="https://x"),)),))
+    priced = replace(MODEL, prices=parse_prices({"prompt": "0.000001", "completion": "0.000002", "image": "0.001"}))
+    assert Decimal("0.0002") == _bills([]).judged(_reply(), None, seen).listed_usd
+    assert Bills({"a/b": priced}.get, [].append).judged(_reply(), None, seen).listed_usd is None
 
 
 def test_tokens_that_cost_nothing_are_told_once_a_model() -> None:

@@ -434,7 +434,8 @@ def test_what_can_be_afforded_is_at_most_what_is_asked_for_or_possible() -> None
     """A free model has no price that would limit it."""
     free = parse_prices({"prompt": "0", "completion": "0"})
     assert 7 == affordable_tokens(free, _ask(max_tokens=7), Decimal(0))
-    assert 99 == affordable_tokens(free, _ask(), Decimal(0), 99)
+    assert 99 == affordable_tokens(free, _ask(), Decimal(0), 99, context_tokens=128_000)
+    assert 128_000 == affordable_tokens(free, _ask(), Decimal(0), context_tokens=128_000)
     assert 2**20 == affordable_tokens(free, _ask(), Decimal(0))
     assert 0 == affordable_tokens(CHEAP, _ask(), Decimal("0.000001"))
     assert 0 == affordable_tokens(CHEAP, _ask(), Decimal(-1))
