@@ -26,7 +26,6 @@ from ..ledger.reconcile import Reconciler
 from ..ledger.sqlite import SqliteStore
 from ..middleware.fallback import Elsewhere
 from ..options import Options
-from ..pricing import estimate_tokens
 from ..protocol.accumulate import Accumulation
 from ..secrets import WHERE_KEYS_GO, Key
 from ..settings import Settings, SettingsWarning, as_offline, check_url, with_budgets
