@@ -98,6 +98,7 @@ class Session:
     def tracker(self) -> Tracker:
         """What was asked and what it cost."""
         from .features.tracker import Tracker
+        from .features.what_if import known_model
 
         return Tracker(
             self.engine.ledger,
@@ -105,6 +106,7 @@ class Session:
             simulated=self.engine.simulated,
             standings=self.engine.standings,
             set_budgets=self._set_budgets,
+            model=lambda name: known_model(self.engine.catalog, self.engine.settings.resolve(name)),
         )
 
     def reconcile(self) -> tuple[int, int]:

@@ -86,7 +86,7 @@ class Usage:
     """What an answer took, as the gateway told it; None is unknown, never 0.
 
     ``prompt_tokens`` include cached and written ones, ``completion_tokens`` include reasoning (WIRE.md §6).
-    ``cost_usd`` is the JSON number as Decimal, never through a float.
+    ``cost_usd`` is the JSON number as Decimal, never through a float. ``byok``: a provider's key of one's own paid.
     """
 
     prompt_tokens: int | None = None
@@ -97,6 +97,7 @@ class Usage:
     total_tokens: int | None = None
     cost_usd: Decimal | None = None
     upstream_usd: Decimal | None = None
+    byok: bool | None = None
 
     def __or__(self, later: Usage) -> Usage:
         """Return this with what ``later`` knows; a later None undoes nothing."""
@@ -120,6 +121,7 @@ class Reply:
     call_id: str = ""
     latency_s: float | None = None
     first_token_s: float | None = None
+    listed_usd: Decimal | None = None  # what its tokens cost at the catalogue's prices; None where that is not known
 
     @property
     def text(self) -> str:

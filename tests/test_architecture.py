@@ -16,7 +16,7 @@ PACKAGE = Path(or_magic.__file__).resolve().parent
 # Import only what stands before you. A name covers the module or the package of that name, with all inside it.
 FLOORS = (
     "neutral", "content", "values", "errors", "events",                                                   # 1 values
-    "addresses", "protocol", "pricing", "budget", "options", "template",                         # 2 protocol
+    "addresses", "protocol", "estimate", "pricing", "budget", "options", "template",                         # 2 protocol
     "secrets", "dotenv_file", "setting_kinds", "config_file", "settings", "media", "data", "gateway", "offline",
     "ledger", "middleware",                                                                    # 3 world
     "engine", "features", "api", "__main__",                                                   # 4 engine, features
@@ -45,6 +45,7 @@ PURE = (
     "errors",
     "events",
     "protocol",
+    "estimate",
     "pricing",
     "budget",
     "options",

@@ -16,6 +16,7 @@ from ..options import Options
 from ..settings import Settings
 from ..template import expand
 from ..values import Message, Origin, Request
+from .bills import Expected
 
 Prompt = str | list[Any]
 LOCAL = "local:"
@@ -24,17 +25,22 @@ NO_FALLBACK = "none"
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A call that was not made: its JSON body, about how many tokens its text takes, what it may cost at most.
+    """A call that was not made: its JSON body, what it will likely take, what it may cost at most.
 
-    ``bound_usd`` is None where no bound can be given: an unknown price, or pictures, files and sound. ``standings`` are
-    the budgets that it would have to keep.
+    ``bound_usd`` is None where no bound can be given: an unknown price, or what nobody can count beforehand.
+    ``standings`` are the budgets that it would have to keep.
     """
 
     request: Request
     body: Mapping[str, Any]
-    prompt_tokens: int
+    expected: Expected
     bound_usd: Decimal | None
     standings: tuple[Standing, ...] = ()
+
+    @property
+    def prompt_tokens(self) -> int:
+        """The likely figure alone."""
+        return self.expected.prompt.likely
 
 
 def compose(

@@ -70,7 +70,11 @@ class Purse:
     def bound(self, request: Request) -> Decimal | None:
         """Return what a request may cost at most at the catalogue's prices, or None where that cannot be said."""
         model = self._model(request)
-        return None if model is None else bound_usd(model.prices, request, model.max_completion_tokens)
+        if model is None:
+            return None
+        return bound_usd(
+            model.prices, request, model.max_completion_tokens, context_tokens=model.context_tokens, find=self.find
+        )
 
     def alert(self, standing: Standing) -> str | None:
         """Return the sentence about a budget that is nearly spent, once for each."""
@@ -82,14 +86,24 @@ class Purse:
 
     def _tokens(self, request: Request, model: Model | None, left_usd: Decimal) -> int:
         most = (model.max_completion_tokens or model.context_tokens) if model else None
-        if model is None or (whole := affordable_tokens(model.prices, request, left_usd)) is None:
+        if model is None or (whole := self._affordable(request, model, left_usd)) is None:
             return min(_BLIND_TOKENS, most or _BLIND_TOKENS)
-        share = affordable_tokens(model.prices, request, EXACT.multiply(left_usd, _SHARE)) or 0
+        share = self._affordable(request, model, EXACT.multiply(left_usd, _SHARE)) or 0
         tokens = max(share, min(whole, _ENOUGH_TOKENS), _LEAST_TOKENS)
         return min(tokens, most or tokens)
 
+    def _affordable(self, request: Request, model: Model, left_usd: Decimal) -> int | None:
+        return affordable_tokens(
+            model.prices, request, left_usd, model.max_completion_tokens,
+            context_tokens=model.context_tokens, find=self.find,
+        )  # fmt: skip
+
     def _model(self, request: Request) -> Model | None:
-        model = self._catalog.models().find(request.model)
+        return self.find(request.model)
+
+    def find(self, name: str) -> Model | None:
+        """Return a model whose answers are paid by their tokens alone."""
+        model = self._catalog.models().find(name)
         if model is None or set(model.output_modalities) - {"text"}:
             return None  # pictures and sound have prices of their own
         return model

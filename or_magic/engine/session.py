@@ -13,10 +13,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..budget import Standing
-from ..errors import LedgerError, NoKeyError
+from ..errors import CallError, LedgerError, NoKeyError
 from ..events import Event, Notice
 from ..gateway.catalog import Catalog
 from ..gateway.http import Attribution
@@ -25,12 +26,13 @@ from ..ledger.reconcile import Reconciler
 from ..ledger.sqlite import SqliteStore
 from ..middleware.fallback import Elsewhere
 from ..options import Options
-from ..pricing import estimate_tokens
 from ..protocol.accumulate import Accumulation
 from ..secrets import WHERE_KEYS_GO, Key
 from ..settings import Settings, SettingsWarning, as_offline, check_url, with_budgets
 from ..values import Origin, Reply, Request, Row, Timeouts
+from .bills import Bills
 from .compose import Preview, Prompt, compose
+from .drift import KeyWatch
 from .explain import explain
 from .gateways import Gateways
 from .purse import Purse
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 _ASKED_FOR = timedelta(days=1)  # older costs are asked for only when somebody wants it
 _CLOSING_S = 5.0
+_BASELINE = Timeouts(connect_s=5.0, first_token_s=5.0, idle_s=5.0, total_s=8.0)
 _KEPT_ROWS = 1024  # of calls whose stream nobody read to its end
 
 
@@ -76,6 +79,8 @@ class Engine:
         )
         self.reconciler = Reconciler(self.ledger, self._ask_generation, self.gateway.name)
         self._purse = Purse(lambda: self.settings.budgets, self.session, self.catalog, self.gateway.name)
+        self._bills = Bills(self._purse.find)
+        self.key_watch = KeyWatch(lambda: self.balance(_BASELINE), self.ledger, self.session, self.gateway.name)
         # Streams that nobody reads to their end are closed and booked while threads still run.
         self._at_exit = _closer(weakref.ref(self))
         atexit.register(self._at_exit)
@@ -123,7 +128,7 @@ class Engine:
         stream = Stream(
             self._followed(request),
             Accumulation(self.gateway.name, call_id, request.model),
-            booked=self._booked,
+            booked=partial(self._booked, request),
             explain=lambda error, row: explain(error, row, self.catalog.models().closest),
             stop=self.gateway.brake(call_id).pull,
         )
@@ -153,6 +158,7 @@ class Engine:
         check_url(settings)
         self.settings = settings
         self.gateway.use_key(key.secret)
+        self.key_watch.forget()
 
     def adopt(self, settings: Settings) -> None:
         """Use these settings from the next call on; gateway, key, time limits and books stay what they are."""
@@ -190,7 +196,8 @@ class Engine:
         standings = self.ledger.standings(self._purse.limits(request, datetime.now(UTC)))
         left = min([standing.left_usd for standing in standings], default=None)
         fitted, bound_usd = self._purse.fit(request, None if request.waived else left)
-        return Preview(fitted, self.gateway.body(fitted), estimate_tokens(request), bound_usd, tuple(standings))
+        expected = self._bills.expect(fitted, self.ledger)
+        return Preview(fitted, self.gateway.body(fitted), expected, bound_usd, tuple(standings))
 
     def ask(
         self, prompt: Prompt, options: Options, *, values: Mapping[str, Any] | None = None, origin: Origin | None = None
@@ -267,10 +274,10 @@ class Engine:
                 self._rows.popitem(last=False)
         self.reconciler.soon(row)
 
-    def _booked(self, reply: Reply) -> tuple[Reply, Row | None]:
+    def _booked(self, request: Request, reply: Reply) -> tuple[Reply, Row | None]:
         with self._lock:
             row = self._rows.pop(reply.call_id, None)
-        return with_figures(reply, row), row
+        return self._bills.judged(with_figures(reply, row), row, request), row
 
     def _ask_generation(self, generation_id: str) -> Mapping[str, Any]:
         told = self.gateway.get("/generation", {"id": generation_id})
@@ -294,6 +301,8 @@ class Engine:
         """Settle what earlier sessions left open, and have today's prices: once, beside the first call."""
         self._look_for_orphans()
         if self.gateway.name == "openrouter":
+            with contextlib.suppress(CallError):  # %or doctor says what is wrong with a key
+                self.key_watch.begin()
             self.catalog.refresh()
 
     def _look_for_orphans(self) -> None:

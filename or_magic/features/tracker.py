@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from ..gateway.catalog import Model
+
 Usd = Decimal | float | str
 Since = datetime | timedelta | str | None
 
@@ -52,6 +54,7 @@ class Tracker:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         standings: Callable[[], Sequence[Standing]] = list,
         set_budgets: Callable[[Mapping[str, Any]], None] | None = None,
+        model: Callable[[str], Model] | None = None,
     ) -> None:
         self._ledger = ledger
         self._session = session
@@ -59,6 +62,7 @@ class Tracker:
         self._now = now
         self._standings = standings
         self._set_budgets = set_budgets
+        self._model = model
         self._lock = threading.Lock()
         self._last: tuple[object, pd.DataFrame] | None = None
 
@@ -170,6 +174,26 @@ class Tracker:
             columns = ("gateway", "generation_id", "call_id", "cost_pico")
             for batch in self._ledger.batches(columns, f"{where} AND cost_pico IS NOT NULL", some):
                 yield from batch
+
+    def what_if(
+        self,
+        model: str | Sequence[str],
+        *,
+        all: bool = False,  # noqa: A002 - the word people type
+        since: Since = None,
+    ) -> pd.DataFrame:
+        """Return what these calls cost and would have cost with other models, at their list prices, cheapest first.
+
+        Raises:
+            OptionError: the catalogue does not know a model.
+        """
+        from .what_if import reprice
+
+        if self._model is None:
+            raise OptionError("This tracker has no catalogue of prices.")
+        names = [model] if isinstance(model, str) else list(model)
+        models = [self._model(name) for name in names]
+        return reprice(self._read(all, since), models, simulated=self._simulated)
 
     def _where(self, everything: bool, since: Since) -> tuple[str, tuple[Any, ...]]:
         if since is not None:

@@ -8,12 +8,14 @@ from typing import Any
 
 from .. import neutral
 from ..content import Part, Text
+from ..engine.bills import Expected
 from ..engine.compose import Preview
+from ..estimate import PartTokens
 from ..values import dollars
 
 
 def draw(preview: Preview) -> None:
-    """Print the messages exactly, the other fields, about how many tokens they take, and the bound."""
+    """Print the messages exactly, the other fields, what the call will likely take, and the bound."""
     print("\n".join(_lines(preview)))
 
 
@@ -26,11 +28,31 @@ def _lines(preview: Preview) -> Iterator[str]:
     yield ""
     other = {name: value for name, value in preview.body.items() if name not in ("model", "messages")}
     yield f"── other fields: {json.dumps(other, ensure_ascii=False, default=str)}"
+    yield from _parts(preview.expected)
+    yield " · ".join(_money(preview))
+
+
+def _parts(expected: Expected) -> Iterator[str]:
+    """Yield what every part takes, where there are several."""
+    told = [f"{part.role} {part.kind} {_about(part)}" for part in expected.parts]
+    if len(told) > 1:
+        yield f"── tokens: {', '.join(told)}"
+
+
+def _about(part: PartTokens) -> str:
+    return "not known" if part.tokens is None else f"~{part.tokens.likely:,}"
+
+
+def _money(preview: Preview) -> Iterator[str]:
+    prompt = preview.expected.prompt
+    yield f"About {prompt.likely:,} prompt tokens ({prompt.low:,}–{prompt.high:,})"
+    if preview.expected.usd is not None:
+        least, most = (dollars(usd, digits=4) for usd in preview.expected.usd)
+        yield f"{least} likely" if least == most else f"{least}–{most} likely"
     if preview.bound_usd is None:
-        bound = "what it costs at most cannot be said beforehand"
+        yield "what it costs at most cannot be said beforehand"
     else:
-        bound = f"at most {dollars(preview.bound_usd)} at the catalogue's prices"
-    yield f"About {preview.prompt_tokens:,} prompt tokens · {bound}"
+        yield f"at most {dollars(preview.bound_usd)} at the catalogue's prices"
 
 
 def _told(part: Part) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import neutral
 from ..content import Citation
+from ..pricing import verdict
 from ..values import Reply, Total, dollars
 from .pages import closed
 
@@ -104,7 +105,7 @@ def status_line(reply: Reply, total: Total | None, *notes: str) -> str:
         words.append(f"{reply.latency_s:.1f} s{first}")
     if reply.usage and reply.usage.prompt_tokens is not None and reply.usage.completion_tokens is not None:
         words.append(f"{reply.usage.prompt_tokens:,} → {reply.usage.completion_tokens:,} tokens")
-    words.append(cost(reply))
+    words.append(bill(reply))
     if total is not None:
         words.append(f"session {total.at_least}")
     return " · ".join([*words, *notes])
@@ -129,6 +130,16 @@ def cost(reply: Reply) -> str:
     if reply.gateway.startswith("local:"):
         return "$0 local"
     return f"{dollars(reply.cost_usd)} simulated" if reply.simulated else dollars(reply.cost_usd)
+
+
+def bill(reply: Reply) -> str:
+    """Return what the call cost, beside its list price where that does not explain it."""
+    word = verdict(reply)
+    if word is None or reply.listed_usd is None:
+        return cost(reply)
+    if word == "unbilled":
+        return f"billed {cost(reply)} although its tokens have a list price of {dollars(reply.listed_usd)}"
+    return f"billed {cost(reply)}, list price {dollars(reply.listed_usd)}"
 
 
 def first_code(text: str) -> str | None:

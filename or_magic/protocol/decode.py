@@ -102,6 +102,7 @@ def usage_of(told: Mapping[str, Any]) -> Usage:
         total_tokens=_count(told.get("total_tokens")),
         cost_usd=money(told.get("cost")),
         upstream_usd=money(_mapping(told.get("cost_details")).get("upstream_inference_cost")),
+        byok=told["is_byok"] if isinstance(told.get("is_byok"), bool) else None,
     )
 
 

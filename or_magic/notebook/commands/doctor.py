@@ -93,6 +93,8 @@ def _key_and_gateway(engine: Engine) -> Findings:
         yield Finding("✓", "gateway", f"{name} answered in {taken_s:.2f} s")
     else:
         yield Finding("✗", "gateway", f"{name}: {refusal.happened}")
+    if refusal is None:
+        yield from _charges(engine)
     if name != "openrouter" and settings.key is not None:
         source = settings.sources.get("base_url", "the defaults")
         yield Finding("!", "gateway", f"the key goes to {name}, which is not OpenRouter; the address is from {source}")
@@ -109,6 +111,12 @@ def _key(engine: Engine, refusal: CallError | None) -> Finding:
     if refusal is not None:
         return Finding("!", "key", f"{told}; whether it is accepted is not known{odd}")
     return Finding("!" if odd else "✓", "key", f"{told}; it is accepted{odd}")
+
+
+def _charges(engine: Engine) -> Findings:
+    """Yield whether the key was charged what the ledger says; nothing before the session's first call."""
+    if (found := engine.key_watch.compare()) is not None:
+        yield Finding("✓" if found.word == "agrees" else "!", "charges", str(found))
 
 
 def _catalogue(engine: Engine) -> Findings:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import TYPE_CHECKING
 
+from ...errors import CallError
 from ...values import Total
 from .command import Command, Parser, is_terminal, say
 
@@ -18,9 +20,13 @@ _IN_A_TERMINAL = 4  # more columns would hide those in the middle
 
 
 def spend(face: Face, rest: str) -> pd.DataFrame | None:
-    """Say what was spent and return it by column; ``orm.tracker.summary`` tells more."""
-    told = _view(rest)
+    """Say what was spent, or would have been with another model, and return it as a table."""
+    told = _view(rest, what_if=True)
     tracker = face.session().tracker
+    if told.what_if:
+        table = tracker.what_if(told.what_if, all=told.all, since=told.since)
+        say(_comparison(table))
+        return table[_COMPARED]
     total = tracker.total(all=told.all, since=told.since)
     if total == Total(simulated=total.simulated) and tracker.frame(all=told.all, since=told.since).empty:
         say("Nothing was asked yet." if told.all else "Nothing was asked in this session yet; --all shows the others.")
@@ -41,15 +47,37 @@ def plot(face: Face, rest: str) -> None:
 
 def reconcile(face: Face, rest: str) -> None:  # noqa: ARG001 - every command takes the rest of the line
     """Ask the gateway what calls cost whose cost is not known, and say how many are left."""
-    _, unknown = face.session().reconcile()
+    session = face.session()
+    _, unknown = session.reconcile()
     if unknown:
         say(f"{unknown} calls have a cost that the gateway does not tell (yet).")
     else:
         say("Nothing is left to ask: every cost that the gateway knows is in the ledger.")
+    try:
+        found = session.engine.key_watch.compare()
+    except CallError as error:
+        say(f"What the key was charged could not be asked for: {error.happened}")
+    else:
+        if found is not None and found.word != "agrees":
+            say(f"! {str(found)[0].upper()}{str(found)[1:]}.")
 
 
-def _view(rest: str) -> argparse.Namespace:
+def _comparison(table: pd.DataFrame) -> str:
+    """Return the first model's figures as a sentence."""
+    first = table.iloc[0]
+    simulated = " simulated" if first["simulated"] else ""
+    told = f"{first['calls']} calls cost ${first['cost_usd']:.4f}{simulated}"
+    if first["unknown_calls"]:
+        told += f" ({first['unknown_calls']} more are not known and left out)"
+    if math.isnan(first["would_usd"]):
+        return f"{told}; what {table.index[0]} would have cost cannot be said: it has no fixed price."
+    return f"{told}; the same tokens would have cost ${first['would_usd']:.4f} with {table.index[0]}, at list prices."
+
+
+def _view(rest: str, *, what_if: bool = False) -> argparse.Namespace:
     parser = Parser()
+    if what_if:
+        parser.add_argument("--what-if", action="append")
     parser.add_argument("--by")
     parser.add_argument("--since")
     parser.add_argument("--all", action="store_true")
@@ -57,9 +85,15 @@ def _view(rest: str) -> argparse.Namespace:
 
 
 _VIEW = ("--by", "--since", "--all")
+_COMPARED = ["calls", "cost_usd", "would_usd", "difference_usd", "unknown_calls"]
 
 COMMANDS = {
-    "spend": Command(spend, "spend [--by COLUMN] [--since 7d] [--all]", "what was spent, in all and by COLUMN", _VIEW),
+    "spend": Command(
+        spend,
+        "spend [--by COLUMN] [--since 7d] [--all] [--what-if MODEL]",
+        "what was spent, in all and by COLUMN, or would have been with MODEL",
+        (*_VIEW, "--what-if"),
+    ),
     "plot": Command(
         plot,
         "plot [--by PICTURE] [--since 7d] [--all]",

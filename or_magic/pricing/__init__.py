@@ -1,0 +1,25 @@
+"""Prices, what tokens cost at them, what a request may cost at most, and how many tokens a budget buys. Pure."""
+
+from __future__ import annotations
+
+from ..estimate import estimate_tokens
+from .bound import Priced, affordable_tokens, bound_usd, limited
+from .extras import only_tokens
+from .judge import Verdict, verdict
+from .prices import Prices, likely_usd, listed_usd, max_price, parse_prices
+
+__all__ = [
+    "Priced",
+    "Prices",
+    "Verdict",
+    "affordable_tokens",
+    "bound_usd",
+    "estimate_tokens",
+    "likely_usd",
+    "limited",
+    "listed_usd",
+    "max_price",
+    "only_tokens",
+    "parse_prices",
+    "verdict",
+]
