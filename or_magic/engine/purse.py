@@ -58,7 +58,7 @@ class Purse:
             return request, self.bound(request)
         params: dict[str, Any] = dict(request.params)
         model = self._model(request)
-        if self._caps_prices and model is not None and (cap := max_price(model.prices)):
+        if cap := self._cap(request):
             provider = params.get("provider")
             provider = dict(provider) if isinstance(provider, dict) else {}
             params["provider"] = provider | {"max_price": cap | dict(provider.get("max_price") or {})}
@@ -91,6 +91,20 @@ class Purse:
         share = self._affordable(request, model, EXACT.multiply(left_usd, _SHARE)) or 0
         tokens = max(share, min(whole, _ENOUGH_TOKENS), _LEAST_TOKENS)
         return min(tokens, most or tokens)
+
+    def _cap(self, request: Request) -> dict[str, float]:
+        """Return the highest list prices of all models that may answer; none where one of them is not known."""
+        others = request.params.get("models")
+        names = [request.model, *(others if isinstance(others, (list, tuple)) else ())]
+        found = [self.find(str(name)) for name in names] if self._caps_prices else []
+        caps = [max_price(model.prices) for model in found if model is not None]
+        if len(caps) < len(found):
+            return {}
+        return (
+            {unit: max(cap[unit] for cap in caps) for unit in caps[0] if all(unit in cap for cap in caps)}
+            if caps
+            else {}
+        )
 
     def _affordable(self, request: Request, model: Model, left_usd: Decimal) -> int | None:
         return affordable_tokens(
