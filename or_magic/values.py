@@ -106,6 +106,53 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Total:
+    """Money that is known, money that is estimated, and how many calls cost nobody knows what."""
+
+    billed_usd: Decimal = Decimal(0)
+    estimated_usd: Decimal = Decimal(0)
+    unknown_calls: int = 0
+    simulated: bool = False
+
+    @classmethod
+    def of(cls, cost_usd: Decimal | None, source: CostSource) -> Total:
+        """Return what one attempt cost."""
+        if cost_usd is None:
+            return cls(unknown_calls=1)
+        return cls(estimated_usd=cost_usd) if source == "estimated" else cls(billed_usd=cost_usd)
+
+    def __bool__(self) -> bool:
+        return bool(self.billed_usd or self.estimated_usd or self.unknown_calls)
+
+    def __add__(self, other: Total) -> Total:
+        return Total(
+            EXACT.add(self.billed_usd, other.billed_usd),
+            EXACT.add(self.estimated_usd, other.estimated_usd),
+            self.unknown_calls + other.unknown_calls,
+            self.simulated or other.simulated,
+        )
+
+    def __str__(self) -> str:
+        told = dollars(self.billed_usd, digits=4) + " simulated" * self.simulated
+        if self.estimated_usd:
+            told += f" + ~{dollars(self.estimated_usd, digits=4)} estimated"
+        if self.unknown_calls:
+            told += f" + {self.unknown_calls} unknown"
+        return told
+
+    __repr__ = __str__
+
+    @property
+    def at_least(self) -> str:
+        """One short figure: the billed money, with ``≥`` where something is missing from it."""
+        missing = "≥ " if self.unknown_calls or self.estimated_usd else ""
+        short = dollars(self.billed_usd, digits=4)
+        # Below a cent every digit counts: the whole must not look smaller than its last part.
+        exact = self.billed_usd >= _CENT or Decimal(short[1:]) == self.billed_usd
+        return f"{missing}{short if exact else dollars(self.billed_usd)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """An answer, whole or partial: its parts in order, what it took, and who really gave it."""
 
@@ -121,6 +168,7 @@ class Reply:
     call_id: str = ""
     latency_s: float | None = None
     first_token_s: float | None = None
+    earlier: Total = Total()  # what the attempts before this answer cost
     listed_usd: Decimal | None = None  # what its tokens cost at the catalogue's prices; None where that is not known
 
     @property
@@ -219,43 +267,6 @@ class Row:
     held_usd: Decimal | None = None
     waived: str | None = None
     prompt_estimate: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """Money that is known, money that is estimated, and how many calls cost nobody knows what."""
-
-    billed_usd: Decimal = Decimal(0)
-    estimated_usd: Decimal = Decimal(0)
-    unknown_calls: int = 0
-    simulated: bool = False
-
-    def __add__(self, other: Total) -> Total:
-        return Total(
-            EXACT.add(self.billed_usd, other.billed_usd),
-            EXACT.add(self.estimated_usd, other.estimated_usd),
-            self.unknown_calls + other.unknown_calls,
-            self.simulated or other.simulated,
-        )
-
-    def __str__(self) -> str:
-        told = dollars(self.billed_usd, digits=4) + " simulated" * self.simulated
-        if self.estimated_usd:
-            told += f" + ~{dollars(self.estimated_usd, digits=4)} estimated"
-        if self.unknown_calls:
-            told += f" + {self.unknown_calls} unknown"
-        return told
-
-    __repr__ = __str__
-
-    @property
-    def at_least(self) -> str:
-        """One short figure: the billed money, with ``≥`` where something is missing from it."""
-        missing = "≥ " if self.unknown_calls or self.estimated_usd else ""
-        short = dollars(self.billed_usd, digits=4)
-        # Below a cent every digit counts: the whole must not look smaller than its last part.
-        exact = self.billed_usd >= _CENT or Decimal(short[1:]) == self.billed_usd
-        return f"{missing}{short if exact else dollars(self.billed_usd)}"
 
 
 def dollars(amount_usd: Decimal, digits: int = 6) -> str:

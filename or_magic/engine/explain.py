@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import CallError, UnknownModelError
-from ..values import Row, dollars
+from ..values import Row, Total, dollars
 
 
-def explain(error: CallError, row: Row | None, closest: Callable[[str], tuple[str, ...]]) -> None:
-    """Complete ``error``: its sentence about money follows ``row``, an unknown model gets the closest names."""
+def explain(error: CallError, row: Row | None, earlier: Total, closest: Callable[[str], tuple[str, ...]]) -> None:
+    """Complete ``error``: what it says of money follows the books, an unknown model gets the closest names.
+
+    ``row`` is that of the last attempt, None where it was not sent; ``earlier`` is what those before it cost.
+    """
+    before = _before(earlier)
     if row is None:
+        error.billed = before or error.billed
+        error.earlier = ""
         return
-    error.billed = _billing(error, row)
+    error.billed, error.earlier = _billing(error, row), before
     if isinstance(error, UnknownModelError) and (near := closest(row.model_requested)):
         error.closest = near
         error.advice = f"Did you mean {' or '.join(near)}? %or models lists what there is."
@@ -21,6 +27,8 @@ def explain(error: CallError, row: Row | None, closest: Callable[[str], tuple[st
 def _billing(error: CallError, row: Row) -> str:
     if row.cost_source == "none":
         return error.billed if row.status == "refused" else "Nothing was billed."
+    if row.cost_source == "billed" and row.cost_usd == 0:
+        return "Nothing was billed."
     if row.cost_source == "billed" and row.cost_usd is not None:
         return f"{dollars(row.cost_usd)} was billed."
     if row.cost_source == "estimated" and row.cost_usd is not None:
@@ -28,3 +36,13 @@ def _billing(error: CallError, row: Row) -> str:
     if str(row.generation_id).startswith("gen-"):
         return "What it cost is being asked for."
     return "What it cost is not known."
+
+
+def _before(earlier: Total) -> str:
+    told = [
+        f"{dollars(earlier.billed_usd)} was billed" if earlier.billed_usd else "",
+        f"up to {dollars(earlier.estimated_usd)} may be billed" if earlier.estimated_usd else "",
+        "what it cost is not known yet" if earlier.unknown_calls else "",
+    ]
+    words = " and ".join([part for part in told if part])
+    return f"For what was tried before, {words}." if words else ""

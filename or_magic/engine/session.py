@@ -68,7 +68,7 @@ class Engine:
         self._theirs = client is not None
         # Reentrant: the collector may close a forgotten stream, and book it, wherever this thread happens to be.
         self._lock = threading.RLock()
-        self._rows: OrderedDict[str, Row] = OrderedDict()
+        self._rows: OrderedDict[str, tuple[Row, ...]] = OrderedDict()
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         self._chores: threading.Thread | None = None
         self._stuck: dict[str, str] = {}
@@ -129,7 +129,7 @@ class Engine:
             self._followed(request),
             Accumulation(self.gateway.name, call_id, request.model),
             booked=partial(self._booked, request),
-            explain=lambda error, row: explain(error, row, self.catalog.models().closest),
+            explain=lambda error, row, earlier: explain(error, row, earlier, self.catalog.models().closest),
             stop=self.gateway.brake(call_id).pull,
         )
         with self._lock:
@@ -269,15 +269,16 @@ class Engine:
 
     def _settled(self, row: Row) -> None:
         with self._lock:
-            self._rows[row.call_id] = row
+            self._rows[row.call_id] = (*self._rows.get(row.call_id, ()), row)
             while len(self._rows) > _KEPT_ROWS:
                 self._rows.popitem(last=False)
         self.reconciler.soon(row)
 
-    def _booked(self, request: Request, reply: Reply) -> tuple[Reply, Row | None]:
+    def _booked(self, request: Request, reply: Reply, sent: bool) -> tuple[Reply, Row | None]:
         with self._lock:
-            row = self._rows.pop(reply.call_id, None)
-        return self._bills.judged(with_figures(reply, row), row, request), row
+            rows = self._rows.pop(reply.call_id, ())
+        reply, row = with_figures(reply, rows, sent=sent)
+        return self._bills.judged(reply, row, request), row
 
     def _ask_generation(self, generation_id: str) -> Mapping[str, Any]:
         told = self.gateway.get("/generation", {"id": generation_id})

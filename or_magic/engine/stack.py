@@ -21,6 +21,8 @@ from .compose import is_local
 from .gateways import Gateways
 from .purse import Purse
 
+_USUAL_ANSWER = 500  # tokens
+
 
 class Stack:
     """What a session sends through; each call follows the settings as they are when it begins."""
@@ -105,8 +107,15 @@ class Stack:
             if gateway not in self._limiters:
                 paces = self._settings().rate_limits
                 told = {model: Limit(pace.requests, pace.tokens) for model, pace in paces.items()}
-                self._limiters[gateway] = Limiter({**built_in(gateway), **told}, estimate_tokens)
+                self._limiters[gateway] = Limiter({**built_in(gateway), **told}, _expected_tokens)
             return self._limiters[gateway]
 
     def _pause(self, request: Request, seconds: float) -> bool:
         return self._gateways.main.brake(request.origin.call_id).pause(seconds)
+
+
+def _expected_tokens(request: Request) -> int:
+    """Return about how many tokens a call will count, its answer included, until it is known."""
+    limits = [request.params.get(name) for name in ("max_tokens", "max_completion_tokens")]
+    answer = min([limit for limit in limits if isinstance(limit, int)], default=_USUAL_ANSWER)
+    return estimate_tokens(request) + answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -11,12 +11,12 @@ from typing import Self
 from ..errors import CallError, CallInterruptedError
 from ..events import Event
 from ..protocol.accumulate import Accumulation
-from ..values import Reply, Row
+from ..values import Reply, Row, Total
 
-# Takes the reply and gives it back with what the books know of it, and the row if there is one.
-Booked = Callable[[Reply], tuple[Reply, Row | None]]
-# Completes what an error says with what this side knows: the money, the closest names.
-Explain = Callable[[CallError, Row | None], None]
+# Takes the reply and whether its attempt was sent; gives it back with what the books know, and its row if there is one.
+Booked = Callable[[Reply, bool], tuple[Reply, Row | None]]
+# Completes what an error says with what this side knows: the money, also of earlier attempts, and the closest names.
+Explain = Callable[[CallError, Row | None, Total], None]
 
 
 class Stream:
@@ -90,7 +90,7 @@ class Stream:
         try:
             self._events.close()
             self._closed_by = threading.get_ident()
-            self._reply, _ = self._booked(self._answer.reply())
+            self._reply, _ = self._booked(self._answer.reply(), self._answer.sent)
         finally:
             self._turn.release()
 
@@ -108,16 +108,23 @@ class Stream:
         self._finished = True
         row = None
         if self._reply is None:  # else another thread has closed it under the reader's hands
-            self._reply, row = self._booked(self._answer.reply())
+            self._reply, row = self._booked(self._answer.reply(), self._answer.sent)
         error = self._answer.error
         if error is None and self._reply.status != "ok":
             error = CallInterruptedError("The call was closed before it was complete.")
         if error is not None:
             error.reply = self._reply
-            self._explain(error, row)
+            self._explain(error, row, self._reply.earlier)
             raise error
 
 
-def with_figures(reply: Reply, row: Row | None) -> Reply:
-    """Return the reply with the row's times."""
-    return reply if row is None else replace(reply, latency_s=row.latency_s, first_token_s=row.first_token_s)
+def with_figures(reply: Reply, rows: Sequence[Row], *, sent: bool) -> tuple[Reply, Row | None]:
+    """Return the reply with the times of its row and the money of the attempts before it, and that row.
+
+    ``rows`` are those of the whole call; an attempt that was not ``sent`` has none.
+    """
+    before, row = (rows[:-1], rows[-1]) if sent and rows else (rows, None)
+    earlier = sum([Total.of(each.cost_usd, each.cost_source) for each in before], Total())
+    if row is not None:
+        reply = replace(reply, latency_s=row.latency_s, first_token_s=row.first_token_s)
+    return replace(reply, earlier=earlier) if earlier else reply, row

@@ -67,6 +67,7 @@ class Receipt:
     generation_id: str | None = None
     call_id: str | None = None
     copies: int = 1
+    earlier_unknown: bool = False  # attempts before the answer may have cost something: its own cost is not all
     running: bool = False  # a call under way: its cost is not unknown, it is not due yet
 
     @property
@@ -151,7 +152,7 @@ def with_known_costs(
     keys = [(r.gateway, r.generation_id, r.call_id) for r in receipts]
     return tuple(
         replace(receipt, cost_pico=learnt[key], cost_source="reconciled")
-        if receipt.cost_source == "unknown" and key in learnt
+        if receipt.cost_source == "unknown" and not receipt.earlier_unknown and key in learnt
         else receipt
         for receipt, key in zip(receipts, keys, strict=True)
     )
@@ -230,6 +231,9 @@ def _receipt(data: Any, notebook: str, number: int, cell_id: str | None) -> Rece
     if pico is None:
         free = texts["status"] in _FREE or (texts["gateway"] or "").startswith(_LOCAL)
         pico, source = (0, "none") if free and told.get("cost_usd") is None else (None, "unknown")
+    earlier = told.get("earlier")
+    if isinstance(earlier, Mapping):
+        pico, source = _with_earlier(pico, source, earlier)
     return Receipt(
         **texts,
         notebook=notebook,
@@ -239,7 +243,16 @@ def _receipt(data: Any, notebook: str, number: int, cell_id: str | None) -> Rece
         cost_pico=pico,
         cost_source=source,
         latency_s=_seconds(told.get("latency_s")),
+        earlier_unknown=isinstance(earlier, Mapping) and pico is None,
     )
+
+
+def _with_earlier(pico: int | None, source: CostSource, earlier: Mapping[str, Any]) -> tuple[int | None, CostSource]:
+    """Return the cost together with that of attempts before the answer; what is not known of one is not of all."""
+    billed, estimated = _pico(earlier.get("billed_usd")), _pico(earlier.get("estimated_usd"))
+    if pico is None or billed is None or estimated is None or earlier.get("unknown_calls") != 0:
+        return None, "unknown"
+    return pico + billed + estimated, "estimated" if estimated else source
 
 
 def _merged(first: Receipt, copy: Receipt) -> Receipt:

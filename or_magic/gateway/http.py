@@ -15,11 +15,12 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..addresses import without_password
 from ..errors import OrMagicError
-from ..events import Closed, Event
+from ..events import Closed, Event, Metered
 from ..protocol.decode import decode, decode_whole, parse_json
 from ..protocol.encode import encode
 from ..protocol.faults import fault_of_response, not_the_protocol
@@ -211,12 +212,13 @@ class Gateway:
                 note.answer(response.status_code, headers)
                 body.tap = note.take
             generation_id = headers.get("x-generation-id")
+            free = headers.get("x-openrouter-cache-status", "").upper() == "HIT"
             if "text/event-stream" in headers.get("content-type", ""):
-                closed = yield from decode(body.payloads(), generation_id)
+                closed = yield from _priced(decode(body.payloads(), generation_id), free=free)
                 body.drain()
             else:
                 whole = body.whole()
-                closed = yield from decode_whole(whole, generation_id)
+                closed = yield from _priced(decode_whole(whole, generation_id), free=free)
                 if body.fault:
                     closed = replace(closed, status="partial")  # half an answer is no answer of another kind
             return broken(closed, body.fault, began=deadlines.data_came) if body.fault else closed
@@ -297,6 +299,21 @@ class Gateway:
     def _headers(self, response: httpx2.Response) -> dict[str, str]:
         """Return the headers of an answer; a gateway may echo the key in them, too."""
         return {name.lower(): self._redact(value.encode()).decode() for name, value in response.headers.items()}
+
+
+def _priced(events: Generator[Event, None, Closed], *, free: bool) -> Generator[Event, None, Closed]:
+    """Pass the events on; what OpenRouter's response cache answered costs nothing, though it tells no cost (§6)."""
+    if not free:
+        return (yield from events)
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            closed: Closed = end.value
+            return closed
+        if isinstance(event, Metered) and event.usage.cost_usd is None:
+            event = Metered(replace(event.usage, cost_usd=Decimal(0)))
+        yield event
 
 
 def _cut(error: KeyboardInterrupt) -> KeyboardInterrupt:

@@ -62,15 +62,16 @@ def _attempts(
     send: Send, request: Request, elsewhere: Elsewhere, *, holding: bool, instead_of: str | None = None
 ) -> Generator[Event, None, tuple[Closed | None, int]]:
     """Pass the events on; return the end instead where ``holding`` and nobody was reached, and how often was tried."""
-    began, attempts = False, 0
+    may_run, attempts = False, 0
     with closing(send(request)) as stream:
         for event in stream:
             if isinstance(event, Closed):
                 attempts += 1
-                if event.final and holding and not began and _away(event):
+                if event.final and holding and not may_run and _away(event):
                     return event, attempts
                 yield from _served(request, event, elsewhere, instead_of)
-            began = began or isinstance(event, Piece)
+            # Who was asked before, and may be answering still, may also bill it.
+            may_run = may_run or isinstance(event, Piece) or (isinstance(event, Closed) and not event.free)
             yield event
     return None, attempts
 

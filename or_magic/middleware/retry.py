@@ -150,7 +150,7 @@ class _Call:
                 return
             if seen.closed is None:
                 return
-            if self.policy.attempts == 1 or not _worth_another(seen):
+            if self.policy.attempts == 1 or not _worth_another(seen) or self._bet_before(seen.closed):
                 yield self._last(seen.closed)
                 return
             wait_s = self._wait_s(seen.closed.error)
@@ -260,6 +260,10 @@ class _Call:
         elif not all(before.free for before in self.failed):
             error.earlier = self._billed()
         return closed
+
+    def _bet_before(self, closed: Closed) -> bool:
+        """Whether two attempts may have been billed by now: once is a bet, twice would be a habit."""
+        return not closed.free and any(not before.free for before in self.failed)
 
     def _billed(self) -> str:
         unknown = len([before for before in self.failed if not before.free])

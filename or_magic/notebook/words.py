@@ -91,6 +91,15 @@ def receipt(reply: Reply, tag: str | None = None) -> dict[str, Any]:
         "prompt_tokens": usage.prompt_tokens if usage else None,
         "completion_tokens": usage.completion_tokens if usage else None,
         "cost_usd": None if reply.cost_usd is None else f"{reply.cost_usd:f}",
+        **({"earlier": _earlier(reply.earlier)} if reply.earlier else {}),
+    }
+
+
+def _earlier(earlier: Total) -> dict[str, Any]:
+    return {
+        "billed_usd": f"{earlier.billed_usd:f}",
+        "estimated_usd": f"{earlier.estimated_usd:f}",
+        "unknown_calls": earlier.unknown_calls,
     }
 
 
@@ -125,11 +134,26 @@ def served(reply: Reply) -> str:
 
 def cost(reply: Reply) -> str:
     """Return what the call cost, as far as it is known."""
+    return " + ".join([_last(reply), *_before(reply)])
+
+
+def _last(reply: Reply) -> str:
     if reply.cost_usd is None:
         return "nothing billed" if reply.status == "refused" else "cost not known yet"
     if reply.gateway.startswith("local:"):
         return "$0 local"
     return f"{dollars(reply.cost_usd)} simulated" if reply.simulated else dollars(reply.cost_usd)
+
+
+def _before(reply: Reply) -> Iterator[str]:
+    earlier = reply.earlier
+    told = [
+        dollars(earlier.billed_usd) if earlier.billed_usd else "",
+        f"~{dollars(earlier.estimated_usd)} estimated" if earlier.estimated_usd else "",
+        "an unknown cost" if earlier.unknown_calls else "",
+    ]
+    if words := " and ".join([part for part in told if part]):
+        yield f"{words} for earlier attempts"
 
 
 def bill(reply: Reply) -> str:

@@ -27,6 +27,11 @@ class Accumulation:
         """What the call failed of; None while another attempt is to follow."""
         return self._closed.error if self._closed and self._closed.final else None
 
+    @property
+    def sent(self) -> bool:
+        """Whether the last attempt left this side, as far as is known."""
+        return self._closed is None or self._closed.sent
+
     def add(self, event: Event) -> None:
         """Take one event in."""
         if self._closed is not None and self._another(event, self._closed):
