@@ -127,7 +127,9 @@ class Disk(apsw.VFS):
         super().__init__(self.vfs_name, "")
 
     def note(self, what: str, name: str = "", offset: int = 0, data: bytes = b"", inode: int = 0) -> None:
-        """Note what was done."""
+        """Note what was done; SQLite's temporary files have no name, and nobody misses them after a power cut."""
+        if not name and what != "sync folder":
+            return
         self.steps.append(Step(what, name, inode, offset, data))
 
     def sync_folder(self) -> None:
