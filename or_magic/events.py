@@ -46,7 +46,7 @@ class Metered:
 class Closed:
     """The end of an attempt, and of the call where ``final``; ``sent`` is False where no byte left this side.
 
-    ``gateway`` is who was asked, by the name that the books use.
+    ``gateway`` is who was asked, by the name that the books use; ``cached``: its own cache answered, for nothing.
     """
 
     status: Status
@@ -58,16 +58,17 @@ class Closed:
     final: bool = True
     sent: bool = True
     gateway: str | None = None
+    cached: bool = False
 
     @property
     def free(self) -> bool:
-        """Whether nothing ran, so that nothing was billed: it never left, was refused, or failed before it ran.
+        """Whether nothing ran, so that nothing was billed: it never left, was refused, cached, or failed before it ran.
 
         A 5xx with the gateway's error object and no generation ran nowhere (WIRE.md §5.10); an edge's HTML says
         nothing.
         """
         error = self.error
-        if not self.sent or self.status == "refused":
+        if not self.sent or self.cached or self.status == "refused":
             return True
         told = error is not None and error.body is not None and not isinstance(error, ProtocolError)
         return told and self.status == "error" and self.generation_id is None

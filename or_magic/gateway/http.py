@@ -310,7 +310,7 @@ def _priced(events: Generator[Event, None, Closed], *, free: bool) -> Generator[
             event = next(events)
         except StopIteration as end:
             closed: Closed = end.value
-            return closed
+            return replace(closed, cached=True)
         if isinstance(event, Metered) and event.usage.cost_usd is None:
             event = Metered(replace(event.usage, cost_usd=Decimal(0)))
         yield event

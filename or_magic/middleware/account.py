@@ -195,6 +195,8 @@ def _settle(entry: _Entry, closed: Closed, books: Books, desk: Desk) -> Iterator
 
 def _cost(closed: Closed, usage: Usage | None, bound_usd: Decimal | None) -> tuple[Decimal | None, CostSource]:
     """Return what the attempt cost and how that is known (DESIGN §2); unknown is None, never 0."""
+    if closed.cached:
+        return Decimal(0), "none"
     ended = closed.finish_reason is not None or closed.status in ("ok", "error")
     if ended and usage is not None and usage.cost_usd is not None:  # before the end it is a figure on its way
         return usage.cost_usd, "billed"

@@ -33,7 +33,7 @@ OUTCOMES: dict[str, Outcome] = {
         "fails-by-turns:1000000 tides:1000000", "ok", "billed",
     ),
     **_rows("usage-missing usage-no-cost", "ok", "reconciled"),
-    **_rows("cache-hit", "ok", "unknown"),
+    **_rows("cache-hit", "ok", "none"),
     **_rows("openai-plain", "ok", "unknown"),  # its ids are not OpenRouter's, so nobody can be asked
     **_rows("error-400 error-408 error-409 error-413 error-422 error-425 redirect", "refused", "none",
             errors.RefusedError),

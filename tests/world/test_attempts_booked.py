@@ -75,7 +75,7 @@ def asking(model: str) -> Request:
 CASES: list[tuple[str, list[str], list[str], str]] = [
     ("flaky:2", ["error", "error", "ok"], ["none", "none", "billed"], "ok"),
     ("error-503", ["error"] * 4, ["none"] * 4, "error"),
-    ("error-520", ["error"] * 4, ["estimated"] * 4, "error"),
+    ("error-520", ["error"] * 2, ["estimated"] * 2, "error"),
     ("error-429:0", ["refused"] * 4, ["none"] * 4, "refused"),
     ("error-429:100", ["refused"], ["none"], "refused"),
     ("error-429-daily", ["refused"], ["none"], "refused"),
@@ -85,7 +85,7 @@ CASES: list[tuple[str, list[str], list[str], str]] = [
     ("error-402", ["refused"], ["none"], "refused"),
     ("error-404", ["refused"], ["none"], "refused"),
     ("html", ["error"], ["estimated"], "error"),
-    ("reset-early", ["unknown"] * 4, ["estimated"] * 4, "unknown"),
+    ("reset-early", ["unknown"] * 2, ["estimated"] * 2, "unknown"),
     ("reset-headers", ["unknown"], ["estimated"], "unknown"),
     ("stall-headers", ["unknown"], ["estimated"], "unknown"),
     ("stall-first", ["unknown"], ["estimated"], "unknown"),
