@@ -145,8 +145,7 @@ class Tracker:
         """Return the named budgets, or those whose spend a line over time of this view is."""
         if not names and since is None:
             names = ("total",) if everything else ("session",)
-        # The simulator's money counts against no budget.
-        limits = [standing.limit for standing in self._standings()] if names and not self._simulated else []
+        limits = [standing.limit for standing in self._standings()] if names else []
         return {limit.scope: limit.usd for limit in limits if limit.scope in names}
 
     def receipts(self, path: str | os.PathLike[str], *, reconciled: bool = False) -> pd.DataFrame:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from .. import neutral
+from ..budget import amount
 from ..content import Part, Text
 from ..engine.bills import Expected
 from ..engine.compose import Preview
@@ -30,6 +32,10 @@ def _lines(preview: Preview) -> Iterator[str]:
     yield f"── other fields: {json.dumps(other, ensure_ascii=False, default=str)}"
     yield from _parts(preview.expected)
     yield " · ".join(_money(preview))
+    for standing in preview.standings:
+        left = f"{amount(max(standing.left_usd, Decimal(0)))} is left of {neutral.line(standing.limit.name)}"
+        covered = "" if preview.bound_usd is None or preview.bound_usd <= standing.left_usd else ": not enough"
+        yield f"{left}, {amount(standing.limit.usd)}{covered}"
 
 
 def _parts(expected: Expected) -> Iterator[str]:
