@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from or_magic.config_file import FILE_NAME, read_config
 from or_magic.notebook.commands import COMMANDS
 from or_magic.options import help_text
 
@@ -44,6 +48,28 @@ def test_the_readme_names_every_option_and_command() -> None:
         assert f"`{option}" in readme or f"/{option}" in readme, option
     for name in COMMANDS:
         assert f"%or {name}" in readme, name
+
+
+def test_every_command_line_of_the_report_runs() -> None:
+    """A build that fails by a typo in the README is our fault."""
+    lines = re.findall(
+        r"^python (-m or_magic report .*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert lines
+    for line in lines:
+        done = subprocess.run([sys.executable, *line.split()], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert 0 == done.returncode, done.stderr
+
+
+def test_every_config_file_is_one(tmp_path: Path) -> None:
+    """And all that it says means something."""
+    found = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert found
+    for text in found:
+        (tmp_path / FILE_NAME).write_text(text, encoding="utf-8")
+        config = read_config(tmp_path)
+        assert () == config.warnings
+        assert set(config.settings) == set(tomllib.loads(text)) - {"aliases"}
 
 
 def test_links_between_documents_lead_somewhere() -> None:
