@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import OptionError, SettingsError
+from .private_folder import make_private_folder
 from .secrets import WHERE_KEYS_GO, looks_like_key
 from .setting_kinds import PLAIN, TABLES
 
@@ -219,7 +220,7 @@ def _write(home: Path, change: Callable[[TOMLDocument], None]) -> bool:
 
     path = home / FILE_NAME
     try:
-        _make_private_folder(home)
+        make_private_folder(home)
         path = path.resolve()  # a link into somebody's collection of settings stays a link
         with _alone(home):
             read_config(home)  # what is broken is mended by a person, not written over
@@ -281,10 +282,3 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _make_private_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        _make_private_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        folder.chmod(0o700)

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..errors import OrMagicError
 from ..pricing import Prices, parse_prices
+from ..private_folder import make_private_folder
 
 BUNDLED = "models-2026-05-01.json"
 FRESH = timedelta(hours=24)
@@ -158,7 +159,7 @@ def _to_disk(path: Path, date: datetime, body: Any) -> None:
     written = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
     text = json.dumps({"date": date.isoformat(), "body": body}, default=str)
     with contextlib.suppress(OSError):  # asked again next time
-        _make_private_folder(path.parent)
+        make_private_folder(path.parent)
         try:
             # Whatever the umask: beside it lie the books. A link in its place is not followed.
             with os.fdopen(
@@ -169,12 +170,6 @@ def _to_disk(path: Path, date: datetime, body: Any) -> None:
         except BaseException:
             written.unlink(missing_ok=True)
             raise
-
-
-def _make_private_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        _make_private_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

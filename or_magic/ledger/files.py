@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from pathlib import Path
 
 from ..errors import LedgerError
+from ..private_folder import sync_folder
 
 # Shared memory, which WAL needs between processes, does not reach over a network.
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "lustre", "gpfs", "beegfs", "glusterfs", "ceph"}
-
-
-def make_private_folder(folder: Path) -> None:
-    """Make ``folder`` and its missing parents, all 0700.
-
-    Raises:
-        OSError: it cannot be made.
-    """
-    if not folder.is_dir():
-        make_private_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        folder.chmod(0o700)
-        _sync(folder.parent)
 
 
 def make_private_file(path: Path) -> None:
@@ -44,20 +31,10 @@ def make_private_file(path: Path) -> None:
         if hasattr(os, "fchmod"):
             os.fchmod(descriptor, 0o600)
         os.close(descriptor)
-        _sync(path.parent)
+        sync_folder(path.parent)
         return
     if not stat.S_ISREG(found.st_mode):
         raise LedgerError(f"{path} is not a plain file; it was not opened. Remove it, or set OR_MAGIC_HOME.")
-
-
-def _sync(folder: Path) -> None:
-    """Have the disk keep what was made in ``folder``: synced bytes without a name are lost to a power cut too."""
-    with contextlib.suppress(OSError):  # Windows, and some disks, sync no folders
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def on_network(folder: Path, mounts: Path = Path("/proc/mounts")) -> bool:

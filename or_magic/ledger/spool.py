@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LedgerError
-from .files import make_private_file, make_private_folder
+from ..private_folder import make_private_folder
+from .files import make_private_file
 from .forks import anew_in_children
 
 try:

@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 
 from ..budget import Limit, Standing, Terms, admit
 from ..errors import LedgerError
+from ..private_folder import make_private_folder
 from ..values import Row, from_pico
-from .files import make_private_file, make_private_folder, on_network
+from .files import make_private_file, on_network
 from .forks import anew_in_children, gate
 from .migrations import check_version, migrate
 from .record import COLUMNS, from_record, sums_of, to_record
