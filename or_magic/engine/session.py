@@ -192,7 +192,7 @@ class Engine:
         Raises:
             OptionError, TemplateError, MediaError: it cannot be composed.
         """
-        request = compose(prompt, options, self.settings, Origin(), values=values)
+        request = compose(prompt, options, self.settings, Origin(tag=options.tag), values=values)
         standings = self.ledger.standings(self._purse.limits(request, datetime.now(UTC)))
         left = min([standing.left_usd for standing in standings], default=None)
         fitted, bound_usd = self._purse.fit(request, None if request.waived else left)

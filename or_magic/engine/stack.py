@@ -56,11 +56,11 @@ class Stack:
         main = self._gateways.main
         return fallback(self._around(main, main.send, self._desk(main.name)), self._elsewhere)
 
-    def state(self) -> list[str]:
-        """Return a line for each circuit that is open and each limit that counts."""
+    def limits(self) -> list[str]:
+        """Return a line for each limit a minute that counts or holds something."""
         with self._lock:
             limiters = list(self._limiters.values())
-        return [*self.breakers.state(), *(line for limiter in limiters for line in limiter.state())]
+        return [line for limiter in limiters for line in limiter.state()]
 
     def forget_limits(self) -> None:
         """Begin with the limits of the settings as they are now."""

@@ -182,10 +182,12 @@ def _budgets(engine: Engine) -> Findings:
 
 
 def _traffic(engine: Engine) -> Findings:
-    lines = engine.stack.state()
-    for line in lines:
+    circuits, limits = engine.stack.breakers.state(), engine.stack.limits()
+    for line in circuits:
         yield Finding("!", "traffic", neutral.line(line))
-    if not lines:
+    for line in limits:
+        yield Finding("✓", "traffic", neutral.line(line))
+    if not circuits and not limits:
         yield Finding("✓", "traffic", "no circuit is open and no limit a minute counts")
 
 

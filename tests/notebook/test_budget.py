@@ -1,0 +1,144 @@
+"""Money and bad days in a cell: what is stopped, said, waited for, and what an interrupt does to a wait."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .kernel import Kernel
+from .test_interrupts import FAILED_S, press
+
+MODEL = "anthropic/claude-sonnet-4.6"
+
+
+@pytest.fixture
+def rich(kernel: Kernel) -> Iterator[Kernel]:
+    """The module's kernel, without a budget before and after."""
+    kernel.run("%or budget off")
+    yield kernel
+    kernel.run("%or budget off")
+
+
+def line(kernel: Kernel, cell: str) -> str:
+    """Run a cell and return the line below its answer."""
+    run = kernel.run(cell)
+    assert "ok" == run.status, run.error
+    return str(run.displays[-1]["data"]["text/plain"])
+
+
+def test_a_cell_over_budget_fails_before_anything_is_sent_and_changes_nothing(rich: Kernel) -> None:
+    """*Run all* stops; the last reply is the one before; nothing of it is in the books or in the history."""
+    rich.run(f"%%or {MODEL} --max-tokens 20\nfirst")
+    before = rich.value("(_or.id, len(__import__('or_magic').tracker.frame()))")
+    rich.run("%or budget --session 0.0001")
+    run = rich.run(f"%%or {MODEL} -o answer --max-tokens 500\nsecond")
+    assert "error" == run.status
+    assert run.error[0].startswith("OverBudget: The session's budget is $0.0001:")
+    assert "Nothing was sent." in run.error[0]
+    assert 2 == len(run.error)
+    assert "-y" in run.error[1]
+    assert [] == run.displays
+    assert before == rich.value("(_or.id, len(__import__('or_magic').tracker.frame()))")
+    assert "False" == rich.value("'answer' in globals()")
+    assert "second" not in rich.run("%or history all").text
+
+
+def test_yes_is_for_one_call(rich: Kernel) -> None:
+    """``again`` does not inherit it."""
+    rich.run("%or budget --session 0.0001")
+    assert "sent by -y past a budget (session)" in line(rich, f"%%or {MODEL} -y --max-tokens 500\nhello")
+    assert "OverBudget" == rich.run("%or again").reply["content"]["ename"]
+    assert "sent by -y" in line(rich, "%or again -y")
+
+
+def test_the_line_below_the_answer_says_when_a_budget_is_nearly_spent(rich: Kernel) -> None:
+    """Once."""
+    rich.run("%or budget --tag soon=0.0011")
+    told = [line(rich, f"%%or {MODEL} --tag soon --max-tokens 500 -y\nhello there") for _ in range(2)]
+    assert "% of the budget of the tag 'soon' is spent" in told[0]
+    assert "% of the budget" not in told[1]
+
+
+def test_budgets_are_told_in_words(rich: Kernel) -> None:
+    """What is spent, held and left of each."""
+    assert "No budget holds." in rich.run("%or budget").text
+    told = rich.run("%or budget --session 5 --week 20 --tag thesis=1.5").text.splitlines()
+    assert ["session", "week", "tag thesis"] == [each.split("  ")[0] for each in told]
+    assert "of $1.50 simulated spent · $1.50 left" in told[2]
+    rich.run("%or budget --week off")
+    assert "week" not in rich.run("%or budget").text
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--dya 5", "Did you mean --day?"),
+        ("--day five", "is no amount of dollars"),
+        ("--day", "expected one argument"),
+        ("--tag thesis", "is not NAME=USD"),
+        ("--save", "--save keeps what is set with it"),
+        ("5", "'5' does not belong here"),
+    ],
+)
+def test_a_wrong_budget_is_named_and_changes_nothing(rich: Kernel, words: str, told: str) -> None:
+    """A budget that is silently none would be the worst of all."""
+    run = rich.run(f"%or budget {words}")
+    assert "error" == run.status
+    assert told in "\n".join(run.error)
+    assert "No budget holds." in rich.run("%or budget").text
+
+
+def test_a_saved_budget_holds_in_every_kernel(fresh_kernel: Kernel, tmp_path: Path) -> None:
+    """For real money: the simulator's counts against none that is only saved."""
+    fresh_kernel.run("%load_ext or_magic\n%or use offline")
+    told = fresh_kernel.run("%or budget --day 5 --tag thesis=20 --save").text
+    assert f"Saved in {tmp_path / 'config.toml'}" in told
+    saved = tomllib.loads((tmp_path / "config.toml").read_text())
+    assert {"daily_budget": "5", "tag_budgets": {"thesis": "20"}} == saved
+    fresh_kernel.run("%or budget --day off --tag thesis=off --save")
+    assert {"tag_budgets": {}} == tomllib.loads((tmp_path / "config.toml").read_text())
+
+
+def test_a_dry_run_says_what_is_left(rich: Kernel) -> None:
+    """And whether it would be enough."""
+    rich.run("%or budget --session 2 --tag small=0.0001")
+    told = rich.run(f"%%or {MODEL} --dry-run --tag small --max-tokens 900\nhello").text
+    assert "of the session's budget, $2.00\n" in told
+    assert "$0.0001 is left of the budget of the tag 'small', $0.0001: not enough" in told
+
+
+def test_retries_are_counted_below_the_answer(rich: Kernel) -> None:
+    """The time that it tells is that of the last attempt."""
+    assert line(rich, "%%or offline/flaky:1\nretries").endswith("2 attempts")
+
+
+def test_who_answered_in_place_of_whom_is_said(rich: Kernel) -> None:
+    """In the line that stays."""
+    told = line(rich, f"%%or offline/error-503 --fallback {MODEL}\nsomebody")
+    assert told.endswith(f"{MODEL} answered in place of offline/error-503")
+
+
+@pytest.mark.parametrize("after_s", [0.3, 0.9, 2.0])
+def test_an_interrupt_ends_the_wait_before_a_retry(rich: Kernel, after_s: float) -> None:
+    """A wait that cannot be stopped is a kernel that hangs."""
+    run, pressed, failed = press(rich, "%%or offline/error-503:30\nhello", after_s)
+    assert "CallInterruptedError" == run.reply["content"]["ename"], run.error
+    assert failed - pressed < 4 * FAILED_S
+    assert "Nothing was billed" in run.error[0]
+
+
+def test_an_interrupt_ends_the_wait_for_a_limit_a_minute(fresh_kernel: Kernel) -> None:
+    """And nothing was sent."""
+    fresh_kernel.run(
+        "import or_magic.api as api\n%load_ext or_magic\n%or use offline\n"
+        "api.choose(rate_limits={'*': {'requests': 1}})"
+    )
+    assert "ok" == fresh_kernel.run("%%or offline/plain\nfirst").status
+    run, pressed, failed = press(fresh_kernel, "%%or offline/plain\nsecond", 0.8)
+    assert "CallInterruptedError" == run.reply["content"]["ename"], run.error
+    assert "Nothing was sent." in run.error[0]
+    assert failed - pressed < 4 * FAILED_S
+    assert "1 request a minute" in fresh_kernel.run("%or doctor").text
