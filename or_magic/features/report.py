@@ -24,6 +24,7 @@ class Figures:
     """What answers took together; ``unknown_calls`` cost nobody knows what, ``running`` ones are not due yet."""
 
     calls: int = 0
+    attempts: int = 0  # the ledger has a row for each; a notebook has one receipt for all of a call
     unknown_calls: int = 0
     running: int = 0
     billed_pico: int = 0
@@ -106,7 +107,8 @@ def figures(receipts: Sequence[Receipt]) -> Figures:
     unknown = [r for r in receipts if r.cost_pico is None]
     running = sum(r.running for r in unknown)
     return Figures(
-        calls=len(receipts),
+        calls=len({receipt.call_id or place for place, receipt in enumerate(receipts)}),
+        attempts=len(receipts),
         unknown_calls=len(unknown) - running,
         running=running,
         billed_pico=sum(billed),
@@ -125,7 +127,7 @@ def decimals(groups: Iterable[Group]) -> int:
 def cost(told: Figures, digits: int) -> str:
     """Return a cost with what is missing from it: ``≥ $0.0412``, ``unknown``, ``$0.0023``."""
     missing = told.unknown_calls or told.running
-    if missing and not told.pico and missing == told.calls:
+    if missing and not told.pico and missing == told.attempts:
         return "unknown" if told.unknown_calls else "running"
     about = "~" * bool(told.estimated_pico)
     return f"{'≥ ' * bool(told.unknown_calls)}{about}{dollars(from_pico(told.pico), digits)}"

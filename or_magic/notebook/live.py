@@ -84,7 +84,7 @@ class Live:
                 self._wake(now=first)
         elif isinstance(event, Notice) and event.reason != "waiting":  # that is said anyway
             with self._change:
-                self._notice = event.text
+                self._notice = event.text.rstrip(".")  # the seconds follow
                 self._wake(now=True)
 
     def stop(self) -> None:
