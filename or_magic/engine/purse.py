@@ -32,7 +32,7 @@ class Purse:
         self._session = session
         self._catalog = catalog
         self._caps_prices = gateway in _OPENROUTERS
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the collector may book a forgotten call wherever this thread happens to be
         self._told: set[Limit] = set()
 
     def limits(self, request: Request, now: datetime) -> tuple[Limit, ...]:
