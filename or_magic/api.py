@@ -257,6 +257,8 @@ def choose(**settings: Any) -> bool:
         return False
     if not moved or found.base_url == session.engine.settings.base_url:
         session.automatic = session.automatic and not (moved and found.offline)
+        if found.offline and not session.engine.simulated:  # it goes on asking for real money: its budgets hold on
+            found = _process.settings({**chosen, "base_url": session.engine.settings.base_url})
         session.engine.adopt(found)
         return False
     use(None)

@@ -32,7 +32,7 @@ _RAISE = {
     "total": "raise it: %or budget --total USD",
     "tag": "raise it: %or budget --tag NAME=USD",
 }
-_MOST_USD = Decimal(10) ** 9
+_MOST_USD = Decimal(10) ** 6  # what is held in pico-dollars has to fit into 64 bits
 
 # What a call may cost at most, if so much is left; None where that cannot be said beforehand.
 Bound = Callable[[Decimal | None], Decimal | None]
@@ -185,7 +185,7 @@ def parse_usd(value: object) -> Decimal | None:
     except InvalidOperation:
         usd = Decimal("NaN")
     if isinstance(value, bool) or not usd.is_finite() or not 0 <= usd < _MOST_USD:
-        raise ValueError(f"{value!r} is no amount of dollars: write for example 2.50, or off")
+        raise ValueError(f"{value!r} is no amount of dollars below a million: write for example 2.50, or off")
     return usd
 
 

@@ -104,7 +104,10 @@ def parse_tags(value: object) -> dict[str, Any]:
     Raises:
         ValueError: it is no table of amounts.
     """
-    return {name: parse_usd(usd) for name, usd in _table(value, "tag = 2.50").items()}
+    told = _table(value, "tag = 2.50")
+    if "" in told:
+        raise ValueError("a tag without a name is no tag")
+    return {name: parse_usd(usd) for name, usd in told.items()}
 
 
 def parse_locals(value: object) -> dict[str, LocalServer]:

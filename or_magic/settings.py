@@ -138,15 +138,17 @@ def load_settings(
     _check_names(given)
     path, dotenv = read_dotenv(folder or _here())
     places = _Places(given, giver, Variables(os.environ if environ is None else environ), path, dotenv)
-    home, source = places.first("home")
+    home, home_source = places.first("home")
     home = Path(home).expanduser() if home else _home()
     config = read_config(home)
-    sources = {"home": source} if source else {}
+    sources = {"home": home_source} if home_source else {}
     found: dict[str, Any] = {"home": home, "config": config.path, "dotenv": path}
     for name in [name for name in (*NAMES, *_UNNAMED) if name != "home"]:
         value, source = places.first(name, config)
         if source:
-            found[name], sources[name] = _meant(name, value, source), source
+            # The config file's are read as their kinds already: text and tables cannot be read twice.
+            found[name] = value if source == str(config.path) else _meant(name, value, source)
+            sources[name] = source
     if given.get("offline"):
         found["base_url"], sources["base_url"] = OFFLINE, giver
     found["base_url"] = str(found.get("base_url", OPENROUTER)).rstrip("/")
@@ -154,8 +156,11 @@ def load_settings(
     found["aliases"] = _aliases(config, places, sources)
     found["budgets"] = _budgets(found)
     found["ledger"] = Secret(found["ledger"]) if found.get("ledger") else None
-    keyless = keyless or _is_keyless(found["base_url"], sources.get("base_url"), places)
-    foreign = _is_foreign(found["base_url"], sources.get("base_url"), places)
+    brought = {str(path)} | ({str(config.path)} if home_source == str(path) else set())
+    _check_brought(found.get("local", {}), sources.get("local"), brought)
+    chosen = sources.get("base_url") not in brought
+    keyless = keyless or _is_keyless(found["base_url"], chosen=chosen)
+    foreign = not chosen and _is_foreign(found["base_url"])
     key, trouble = (
         (None, None) if found["base_url"] == OFFLINE else _key(key, places, stored=not keyless, foreign=foreign)
     )
@@ -259,17 +264,15 @@ def _key(key: Key | None, places: _Places, *, stored: bool, foreign: bool) -> tu
     )
     if foreign and key is not None and key.source == "environment":
         raise SettingsError(
-            f"{places.path} names an address that is not OpenRouter's, and the key is from the environment: it does "
+            f"{places.path} leads to an address that is not OpenRouter's, and the key is from the environment: it does "
             "not go there. Nothing was sent. Set OPENROUTER_BASE_URL in the environment, too, or put that address's "
             "own key into the same file."
         )
     return stored_key() if key is None and stored else (key, None)
 
 
-def _is_foreign(base_url: str, source: str | None, places: _Places) -> bool:
-    """Whether a ``.env`` names another's address: whoever cloned a folder has not chosen it."""
-    if source != str(places.path):
-        return False
+def _is_foreign(base_url: str) -> bool:
+    """Whether it is another's address; where it came with a folder, whoever cloned that has not chosen it."""
     try:
         host = urlsplit(base_url).hostname
     except ValueError:  # it is refused in a moment
@@ -277,10 +280,24 @@ def _is_foreign(base_url: str, source: str | None, places: _Places) -> bool:
     return host is not None and host != "openrouter.ai" and not is_loopback(host)
 
 
-def _is_keyless(base_url: str, source: str | None, places: _Places) -> bool:
+def _is_keyless(base_url: str, *, chosen: bool) -> bool:
     """Whether no stored key goes to this address: such a key was meant for OpenRouter, or for what its owner named."""
-    named = base_url.startswith("https://") and source != str(places.path)
+    named = base_url.startswith("https://") and chosen
     return not named and base_url != OPENROUTER
+
+
+def _check_brought(local: Mapping[str, LocalServer], source: str | None, brought: set[str]) -> None:
+    """Refuse a server on another machine that nobody chose here: the config file lies where a ``.env`` says.
+
+    Raises:
+        SettingsError: prompts would go there.
+    """
+    for name, server in local.items() if source in brought else ():
+        if not is_loopback(urlsplit(server.base_url).hostname or ""):
+            raise SettingsError(
+                f"{source} names {name}, a server on another machine, and a .env file says that this is the config "
+                "file: no prompt goes there. Nothing was sent. Set OR_MAGIC_HOME in the environment instead."
+            )
 
 
 def _here() -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from typing import Any
 
 from ..budget import SCOPES, Budgets, Limit, Standing, alert, limits_of
 from ..gateway.catalog import Catalog, Model
-from ..pricing import affordable_tokens, bound_usd, max_price
+from ..pricing import affordable_tokens, bound_usd, limited, max_price
 from ..values import EXACT, Request
 
 _LIMITS = ("max_tokens", "max_completion_tokens")
@@ -32,7 +32,7 @@ class Purse:
         self._session = session
         self._catalog = catalog
         self._caps_prices = gateway in _OPENROUTERS
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the collector may book a forgotten call wherever this thread happens to be
         self._told: set[Limit] = set()
 
     def limits(self, request: Request, now: datetime) -> tuple[Limit, ...]:
@@ -59,12 +59,10 @@ class Purse:
         params: dict[str, Any] = dict(request.params)
         model = self._model(request)
         if cap := self._cap(request):
-            provider = params.get("provider")
-            provider = dict(provider) if isinstance(provider, dict) else {}
-            params["provider"] = provider | {"max_price": cap | dict(provider.get("max_price") or {})}
+            params |= _capped(params, cap)
         request = replace(request, params=params)
-        if not any(name in params for name in _LIMITS):
-            request = replace(request, params=params | {"max_tokens": self._tokens(request, model, left_usd)})
+        if all(params.get(name) is None for name in _LIMITS):
+            request = limited(request, self._tokens(request, model, left_usd))
         return request, self.bound(request)
 
     def bound(self, request: Request) -> Decimal | None:
@@ -121,3 +119,21 @@ class Purse:
         if model is None or set(model.output_modalities) - {"text"}:
             return None  # pictures and sound have prices of their own
         return model
+
+
+def _capped(params: Mapping[str, Any], cap: Mapping[str, float]) -> dict[str, Any]:
+    """Return ``provider`` with the cap, or with what the user allows if that is less.
+
+    What is not of the kind that it should be stays as it is: the gateway says so.
+    """
+    provider = params.get("provider") or {}
+    mine = (provider.get("max_price") or {}) if isinstance(provider, Mapping) else None
+    if not isinstance(provider, Mapping) or not isinstance(mine, Mapping):
+        return {}
+    least = {unit: min(usd, mine[unit]) if _is_number(mine.get(unit)) else usd for unit, usd in cap.items()}
+    strange = {unit: usd for unit, usd in mine.items() if usd is not None and not _is_number(usd)}
+    return {"provider": {**provider, "max_price": {**mine, **least, **strange}}}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -47,6 +47,7 @@ class Ledger:
         self._warn = warn
         self._clock = clock
         self._try_again_at = float("-inf")
+        self._mine = threading.local()  # whether this very thread is writing
         self.forked()
         anew_in_children(self)
         self._warned = False
@@ -166,19 +167,23 @@ class Ledger:
 
     def _opened(self, row: Row, terms: Terms) -> Row:
         try:
-            return self._store.insert(row, terms)
+            with self._writing():
+                return self._store.insert(row, terms)
         except LedgerError as error:
             if error.uncertain:  # if it is found later, it must not hold money for a call that was never sent
                 self._keep({"op": "discard", "row_id": row.row_id})
             raise
 
     def _write(self, action: Callable[[], _T], entry: Callable[[], Entry]) -> _T | None:
-        if self._clock() < self._try_again_at:  # one call waits for a ledger that is stuck, not every one
+        # One call waits for a ledger that is stuck, not every one. And the collector may end a forgotten call while
+        # this thread writes: within that transaction there is no other.
+        if self._clock() < self._try_again_at or self._is_writing():
             self._keep(entry())
             return None
         try:
             self._drain()
-            return action()
+            with self._writing():
+                return action()
         except LedgerError as error:
             place = self._keep(entry())
             self._try_again_at = self._clock() + _PAUSE_S
@@ -196,11 +201,23 @@ class Ledger:
 
     def _drain(self) -> None:
         kept = self._kept  # what comes while this thread drains is for the next look
-        if self._seen == kept:
+        if self._seen == kept or self._is_writing():
             return
-        if self._spool.waiting():
-            self._spool.drain(self._replay)
+        with self._writing():
+            if self._spool.waiting():
+                self._spool.drain(self._replay)
         self._seen = kept
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._mine.writing = True
+        try:
+            yield
+        finally:
+            self._mine.writing = False
+
+    def _is_writing(self) -> bool:
+        return getattr(self._mine, "writing", False) or self._spool.busy
 
     def _replay(self, entries: Sequence[Entry]) -> list[Entry]:
         """Write what waited, in order; return what cannot be understood, and would never be."""

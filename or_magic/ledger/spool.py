@@ -40,20 +40,42 @@ class Spool:
 
     def forked(self) -> None:
         """Take a new lock."""
-        self._lock = threading.Lock()
+        # Reentrant: the collector may end a forgotten call, and book it, in the midst of what is done here.
+        self._lock = threading.RLock()
+        self._mine = threading.local()
+
+    @property
+    def busy(self) -> bool:
+        """Whether this very thread is reading or writing entries."""
+        return getattr(self._mine, "busy", False)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        self._mine.busy = True
+        try:
+            yield
+        finally:
+            self._mine.busy = False
 
     def append(self, entry: Entry) -> str:
         """Keep ``entry`` and return where: a path, or "memory" where no disk takes it."""
         with self._lock:
             self._memory.append(entry)
-            lines = b"".join([json.dumps(each).encode() + b"\n" for each in self._memory])
-            # Behind those that wait already: a row that is discarded before it is opened would stay open.
-            for place in sorted(self.places, key=lambda place: not place.exists()):
-                with contextlib.suppress(OSError, LedgerError):
-                    _append(place, lines)
-                    self._memory = []
-                    return str(place)
-            return "memory"
+            if self.busy:  # a file that is locked here cannot be locked again
+                return "memory"
+            with self._alone():
+                return self._write_down()
+
+    def _write_down(self) -> str:
+        waiting = list(self._memory)
+        lines = b"".join([json.dumps(each).encode() + b"\n" for each in waiting])
+        # Behind those that wait already: a row that is discarded before it is opened would stay open.
+        for place in sorted(self.places, key=lambda place: not place.exists()):
+            with contextlib.suppress(OSError, LedgerError):
+                _append(place, lines)
+                del self._memory[: len(waiting)]
+                return str(place)
+        return "memory"
 
     @property
     def in_memory(self) -> bool:
@@ -77,13 +99,13 @@ class Spool:
 
         What it returns is kept aside in a ``.bad`` file, for a person to look at.
         """
-        with self._lock:
+        with self._lock, self._alone():
             for place in self.places:
                 with contextlib.suppress(OSError):  # gone, taken by another process, or not to be read: next time
                     _drain_file(place, write)
-            if self._memory:
-                strange = write(self._memory)
-                self._memory = []
+            if waiting := list(self._memory):
+                strange = write(waiting)
+                del self._memory[: len(waiting)]
                 with contextlib.suppress(OSError):
                     _set_aside(self.places[0], strange)
 

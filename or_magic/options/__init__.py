@@ -93,7 +93,7 @@ class Options:
 
     def __or__(self, later: Options) -> Options:
         """Return these with what ``later`` says; its params join ours."""
-        told = {f.name: value for f in fields(later) if (value := getattr(later, f.name)) not in (None, (), False)}
+        told = {f.name: value for f in fields(later) if _is_said(value := getattr(later, f.name))}
         return replace(self, **(told | {"params": {**self.params, **later.params}}))
 
 
@@ -153,6 +153,11 @@ def from_keywords(keywords: Mapping[str, Any]) -> Options:
     if "budget" in told:
         told["budget"] = parse_usd(told["budget"])
     return replace(Options(), **told)
+
+
+def _is_said(value: Any) -> bool:
+    # Not by ==, to which 0 is False: a temperature or a budget of 0 is said.
+    return value is not None and value is not False and value != ()
 
 
 def _is_number(value: Any) -> bool:

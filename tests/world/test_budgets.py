@@ -193,6 +193,41 @@ def test_under_a_budget_the_answer_has_a_limit_and_the_provider_a_price(offline:
     assert (4096, None) == (unknown.body["max_tokens"], unknown.bound_usd)
 
 
+@pytest.mark.parametrize(
+    ("provider", "sent"),
+    [
+        ({"max_price": {"prompt": 1000, "completion": 2}}, {"max_price": {"prompt": 1.0, "completion": 2}}),
+        ({"max_price": {"prompt": "a lot"}}, {"max_price": {"prompt": "a lot", "completion": 5.0}}),
+        ({"max_price": "a lot"}, {"max_price": "a lot"}),
+        ("a-provider", "a-provider"),
+        (None, {"max_price": {"prompt": 1.0, "completion": 5.0}}),
+    ],
+)
+def test_no_provider_may_be_dearer_than_the_bound_assumes(offline: Session, provider: Any, sent: Any) -> None:
+    """Whoever allows more has another bound; what is no price, or no routing, is for the gateway to refuse."""
+    from or_magic.options import Options
+
+    offline.tracker.budget(session=1)
+    preview = offline.engine.preview("Hello", Options(model=MODEL, params={"provider": provider}))
+    assert sent == preview.body["provider"]
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_a_limit_that_is_null_is_none(offline: Session, name: str) -> None:
+    """Under a budget the answer always has one."""
+    from or_magic.options import Options
+
+    offline.tracker.budget(session=1)
+    preview = offline.engine.preview("Hello", Options(model=MODEL, params={name: None}))
+    assert 15_000 < preview.body[name] < 20_000
+
+
+def test_the_largest_budget_fits_the_books(offline: Session) -> None:
+    """A call of unknown price holds all of it, in a column of 64 bits."""
+    offline.tracker.budget(session="999999.99")
+    assert "ok" == offline.ask("Hello", model="offline/plain").status
+
+
 def test_without_a_budget_nothing_is_added(offline: Session) -> None:
     """Then the request is what was asked for."""
     from or_magic.options import Options

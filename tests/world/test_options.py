@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -181,3 +182,9 @@ def test_a_nested_parameter_reaches_the_body() -> None:
     """Dotted keys nest; JSON keeps its types."""
     told = parse_line("-p provider.max_price.prompt=1.5 -p provider.sort=price").params
     assert {"provider": {"max_price": {"prompt": 1.5}, "sort": "price"}} == json.loads(json.dumps(told))
+
+
+def test_a_later_zero_is_said() -> None:
+    """To == it is False; a budget of 0 that is not said would be no budget."""
+    again = parse_line("-t 1 --seed 3 --budget 5") | parse_line("-t 0 --seed 0 --budget 0")
+    assert (0.0, 0, Decimal(0)) == (again.temperature, again.seed, again.budget)

@@ -14,7 +14,7 @@ import pytest
 from or_magic.api import Session, aask, ask, choose, connect, current, forget_choices, stream, use
 from or_magic.errors import NoKeyError, OptionError, SettingsError
 from or_magic.secrets import Secret
-from or_magic.setting_kinds import BUDGETS
+from or_magic.setting_kinds import BUDGETS, LocalServer, Pace
 from or_magic.settings import DEFAULT_MODEL, NAMES, OPENROUTER, Settings, SettingsWarning, load_settings
 from or_magic.values import Timeouts
 
@@ -430,3 +430,87 @@ def test_a_folder_that_is_gone_is_no_reason_to_fail(tmp_path: Path) -> None:
         text=True,
     )
     assert (DEFAULT_MODEL, "") == (done.stdout.strip(), done.stderr)
+
+
+STRANGER = """
+model = "local:theirs"
+[local]
+theirs = {base_url = "http://stranger.example/v1"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ('base_url = "https://stranger.example/v1"', "the key is from the environment: it does not go there"),
+        (STRANGER, "no prompt goes there"),
+    ],
+)
+def test_a_home_that_came_with_a_folder_sends_nothing_to_strangers(
+    folder: Path, tmp_path: Path, config: str, message: str
+) -> None:
+    """Whoever cloned a folder has chosen neither its .env nor the config file to which that leads."""
+    theirs = tmp_path / "repository" / "home"
+    theirs.mkdir()
+    (theirs / "config.toml").write_text(config)
+    (folder / ".env").write_text(f"OR_MAGIC_HOME={theirs}")
+    with pytest.raises(SettingsError, match=message):
+        load(folder, KEY)
+    assert load(folder, KEY | {"OR_MAGIC_HOME": str(theirs)}).config == theirs / "config.toml"  # this is a choice
+
+
+def test_a_home_that_came_with_a_folder_gets_no_stored_key(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a key was meant for OpenRouter."""
+    monkeypatch.setattr("or_magic.settings.stored_key", lambda: pytest.fail("the keyring was opened"))
+    (tmp_path / "config.toml").write_text('base_url = "https://stranger.example/v1"')
+    (folder / ".env").write_text(f"OR_MAGIC_HOME={tmp_path}")
+    assert load(folder).key is None
+
+
+def test_the_config_file_holds_tables(folder: Path, nobody: Path) -> None:
+    """Local servers, budgets of tags and limits a minute have no other place."""
+    (nobody / "config.toml").write_text(
+        """
+        fallback_models = ["a/b"]
+        [local]
+        ollama = "http://127.0.0.1:11434/v1"
+        studio = {base_url = "http://127.0.0.1:1234/v1", model = "m"}
+        [rate_limits]
+        "*" = {requests = 60}
+        [tag_budgets]
+        thesis = 2.50
+        """
+    )
+    settings = load(folder)
+    assert {
+        "ollama": LocalServer("http://127.0.0.1:11434/v1"),
+        "studio": LocalServer("http://127.0.0.1:1234/v1", "m"),
+    } == settings.local
+    assert {"*": Pace(requests=60)} == settings.rate_limits
+    assert {"thesis": Decimal("2.50")} == settings.budgets.tags
+
+
+def test_a_session_that_goes_on_with_its_gateway_goes_on_with_its_budgets(
+    home: Path, raw_server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An environment that now names the simulator frees no call that still goes to a gateway."""
+    monkeypatch.setenv("OPENROUTER_BASE_URL", raw_server.url)
+    monkeypatch.setenv("OPENROUTER_DAILY_BUDGET", "5")
+    monkeypatch.setenv("OR_MAGIC_HOME", str(home))
+    engine = current().engine
+    monkeypatch.setenv("OPENROUTER_BASE_URL", "offline")
+    try:
+        choose(model="a/b")
+        assert (raw_server.url, Decimal(5)) == (engine.settings.base_url, engine.settings.budgets.day)
+    finally:
+        use(None)
+        forget_choices()
+
+
+@pytest.mark.parametrize("tags", [{"": 5}, {"x\n": 5}])
+def test_a_budget_of_no_tag_is_refused(folder: Path, tags: dict[str, Any]) -> None:
+    """Calls without a tag are added up under none: such a budget would look as if it held, and stop nobody."""
+    with pytest.raises(SettingsError, match="tag_budgets cannot be used"):
+        load(folder, tag_budgets=tags)
