@@ -146,8 +146,9 @@ def migrate(connection: psycopg.Connection[Any], place: str) -> None:
 
 def _seen(connection: psycopg.Connection[Any], place: str) -> int:
     """Return how many steps the database has seen."""
-    there = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{SCHEMA}.steps",)).fetchone()
-    if there is None or not there[0]:
+    # Not to_regclass: within a transaction it remembers what was not there before the lock was had.
+    there = "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = %s AND tablename = 'steps'"
+    if connection.execute(there, (SCHEMA,)).fetchone() is None:
         return 0
     found = connection.execute(f"SELECT coalesce(max(step), 0) FROM {SCHEMA}.steps").fetchone()
     seen = int(found[0]) if found else 0
