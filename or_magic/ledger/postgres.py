@@ -319,18 +319,24 @@ def _parameters(address: Callable[[], str]) -> dict[str, Any]:
     Raises:
         SettingsError: it cannot be understood; the message does not repeat it, as it may hold a password.
     """
+    found: dict[str, Any] | None = None
     try:
-        found: dict[str, Any] = conninfo_to_dict(address())
+        found = conninfo_to_dict(address())
     except psycopg.Error as error:
         _forget_locals(error)
-        found = {"dbname": "@"}
-    # Where a password has such characters as they are, a piece of it is taken for the host or the database.
-    if any(sign in str(found.get(name, "")) for name, sign in (("host", "@"), ("dbname", "@"), ("dbname", "/"))):
-        raise SettingsError(
-            "OR_MAGIC_LEDGER cannot be understood. Nothing was sent. Write it as postgresql://user@host/database, "
-            "parameters after a ?, and in a password %40 for @, %2F for /, %3A for : and %25 for %."
-        )
-    return found
+    if found is not None and not _is_torn(found):
+        return found
+    del found  # whoever looks at the traceback must not find it there
+    raise SettingsError(
+        "OR_MAGIC_LEDGER cannot be understood. Nothing was sent. Write it as postgresql://user@host/database, "
+        "parameters after a ?, and in a password %40 for @, %2F for /, %3A for : and %25 for %."
+    )
+
+
+def _is_torn(parameters: dict[str, Any]) -> bool:
+    """Whether a piece of the password was taken for the host or the database: it has such signs as they are."""
+    host, database = str(parameters.get("host", "")), str(parameters.get("dbname", ""))
+    return "@" in host + database or "/" in database
 
 
 def _place(parameters: dict[str, Any]) -> str:
