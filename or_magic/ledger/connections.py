@@ -31,7 +31,6 @@ _PAUSE_S = 0.05
 _PASSING = ("too many clients", "remaining connection slots", "starting up", "in recovery mode", "not yet accepting")
 
 
-
 class Late(psycopg.OperationalError):
     """The server was asked and says nothing."""
 

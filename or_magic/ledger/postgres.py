@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-import traceback
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from decimal import ROUND_FLOOR, Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from ..budget import Limit, Standing, Terms, admit
-from ..errors import LedgerError, SettingsError
-from ..values import Row, from_pico
+from ..errors import LedgerError
+from ..values import EXACT, Row, from_pico
+from .address import forget_locals, parameters_of, place_of
 from .connections import LATE_S, STATEMENT_S, Bounded, Connection, Connections, Late
 from .forks import gate
 from .postgres_schema import LOCKS, SCHEMA, migrate
@@ -27,6 +27,7 @@ _CONNECT_S = 5
 _LOCK_S = 5
 _READ_S = 30
 _TRIES = 3
+_TRIES_UNDER = 20  # of a row whose budget others spend from at the same moment
 # Where a network is cut without a word, the system finds out in about as long as we would wait for an answer.
 _DEFAULTS: dict[str, Any] = {
     "connect_timeout": _CONNECT_S,
@@ -36,11 +37,10 @@ _DEFAULTS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-# A kernel that is stopped in the middle must not keep the others from their budgets: the server gives up on it.
 _BEGINNING = f"""
     SET search_path = {SCHEMA}, pg_temp; SET default_transaction_isolation = 'read committed';
     SET statement_timeout = '{STATEMENT_S}s'; SET lock_timeout = '{_LOCK_S}s';
-    SET idle_in_transaction_session_timeout = '{STATEMENT_S}s'; SET client_min_messages = 'error'
+    SET client_min_messages = 'error'
 """.encode()
 _READING = f"""
     BEGIN READ ONLY; SET LOCAL statement_timeout = '{_READ_S}s'; SET LOCAL idle_in_transaction_session_timeout = '600s'
@@ -55,6 +55,9 @@ _FIXED = {
 _NAMES = ", ".join([f'"{name}"' for name in COLUMNS])
 _INSERT = f"INSERT INTO calls ({_NAMES}) VALUES ({', '.join(['%s'] * len(COLUMNS))}) ON CONFLICT (row_id) "
 _OPEN = f"{_INSERT} DO NOTHING"
+_OPEN_WHERE = f"""
+    INSERT INTO calls ({_NAMES}) SELECT {", ".join(["%s"] * len(COLUMNS))} WHERE {{}} ON CONFLICT (row_id) DO NOTHING
+"""
 # What is settled stays: only a row whose cost is not known yet is written again.
 _UPSERT = f"""
     {_INSERT} DO UPDATE SET {", ".join(f'"{name}" = excluded."{name}"' for name in COLUMNS if name not in _FIXED)}
@@ -74,7 +77,7 @@ class PostgresStore:
         self, address: Callable[[], str], home: Path, *, clock: Callable[[], float] = time.monotonic, most: int = 4
     ) -> None:
         self._address = address
-        self.place = _place(_parameters(address))
+        self.place = place_of(parameters_of(address))
         self.path = home.absolute() / f"team-{hashlib.sha256(self.place.encode()).hexdigest()[:16]}"
         self._clock = clock
         self._connections = Connections(self._connect, most=most, clock=clock)
@@ -94,21 +97,18 @@ class PostgresStore:
     def settle(self, rows: Sequence[Row], limits: Sequence[Limit] = ()) -> list[Standing]:
         """Write rows whose outcome is known now; committed when this returns. Return how ``limits`` stand then."""
 
-        def work(connection: Connection, _: bool) -> list[Standing]:
-            with connection.pipeline():  # one transaction, and one journey to the server and back
-                if len(rows) == 1:
-                    connection.execute(_UPSERT, _record(rows[0]))
-                elif rows:
-                    with connection.cursor() as cursor:
-                        cursor.executemany(_UPSERT, map(_record, rows))
-                asked = _ask_standings(connection, limits)
-            return _told_standings(limits, asked)
+        def write(connection: Connection) -> None:
+            if len(rows) == 1:
+                connection.execute(_UPSERT, _record(rows[0]))
+            elif rows:
+                with connection.cursor() as cursor:
+                    cursor.executemany(_UPSERT, map(_record, rows))
 
-        return self._run(work)
+        return self._run(lambda connection, _: _standings(connection, limits, lambda: write(connection)))
 
     def standings(self, limits: Sequence[Limit]) -> list[Standing]:
         """Return how ``limits`` stand."""
-        return self.settle((), limits)
+        return self._run(lambda connection, _: _standings(connection, limits))
 
     def note_generation(self, row_id: str, generation_id: str) -> None:
         """Keep the id by which the gateway can be asked; it survives the end of this program, and soon a power cut."""
@@ -225,7 +225,7 @@ class PostgresStore:
 
     def _error(self, error: BaseException) -> LedgerError:
         reason = " ".join(str(error).split()).rstrip(".")[:300]
-        password = _parameters(self._address).get("password")
+        password = parameters_of(self._address).get("password")
         reason = reason.replace(str(password), "[password]") if password else reason
         return LedgerError(
             f"The team's ledger {self.place} cannot be used: {reason}. Answers are not affected. "
@@ -234,9 +234,9 @@ class PostgresStore:
 
     def _connect(self) -> Bounded:
         try:
-            connection = Bounded.connect(**_DEFAULTS | _parameters(self._address) | {"client_encoding": "utf8"})
+            connection = Bounded.connect(**_DEFAULTS | parameters_of(self._address) | {"client_encoding": "utf8"})
         except BaseException as error:  # whatever looks at the traceback later must not find the password there
-            _forget_locals(error)
+            forget_locals(error)
             raise
         try:
             connection.autocommit = True
@@ -249,24 +249,40 @@ class PostgresStore:
 
 
 def _insert_under(connection: Connection, row: Row, terms: Terms, *, again: bool) -> Row:
-    """Insert where the limits allow it; whoever shares one of them waits until this is done."""
+    """Insert where the limits allow it.
+
+    What is left is looked up first, and asked for once more by the insert itself, under a lock that the server gives
+    back in the same breath: no kernel ever holds up the others, not even one that stops in between.
+    """
     if again:  # else the row of the try before would count against itself
         connection.execute(_DISCARD, (_text(row.row_id),))
-    try:
+    for _ in range(_TRIES_UNDER):
+        admitted = admit(row, terms, _standings(connection, terms.limits))
+        where, values = (
+            ("true", []) if terms.waived or not admitted.held_usd else _room(admitted.held_usd, terms.limits)
+        )
         with connection.pipeline():
             connection.execute("BEGIN")
             for number in sorted({_lock(limit) for limit in terms.limits}):  # in one order, or two wait for each other
                 connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LOCKS, number))
-            asked = _ask_standings(connection, terms.limits)
-        row = admit(row, terms, _told_standings(terms.limits, asked))
-        with connection.pipeline():
-            connection.execute(_OPEN, _record(row))
+            done = connection.execute(_OPEN_WHERE.format(where), (*_record(admitted), *values))
             connection.execute("COMMIT")
-    except BaseException:
-        with contextlib.suppress(psycopg.Error):  # then it is closed, and the server rolls back
-            connection.execute("ROLLBACK")
-        raise
-    return row
+        if done.rowcount:
+            return admitted
+    raise LedgerError("Others spend from the same budget faster than it can be looked up. Nothing was written.")
+
+
+def _room(held_usd: Decimal, limits: Sequence[Limit]) -> tuple[str, list[Any]]:
+    """Return the condition that so much is left under every limit, and its values."""
+    conditions, values = [], []
+    for limit in limits:
+        statement, keys = sums_of(limit)
+        room = EXACT.multiply(EXACT.subtract(limit.usd, held_usd), Decimal(10**12))
+        conditions.append(
+            f"(SELECT coalesce(spent, 0) + coalesce(held, 0) <= %s FROM ({_sql(statement)}) AS standing (spent, held))"
+        )
+        values += [int(room.to_integral_value(ROUND_FLOOR, EXACT)), *map(_text, keys)]
+    return " AND ".join(conditions), values
 
 
 def _lock(limit: Limit) -> int:
@@ -275,15 +291,16 @@ def _lock(limit: Limit) -> int:
     return zlib.crc32(f"{limit.scope}:{limit.key}".encode("utf-8", "replace")) - 2**31
 
 
-def _ask_standings(connection: Connection, limits: Sequence[Limit]) -> list[psycopg.Cursor[Any]]:
+def _standings(
+    connection: Connection, limits: Sequence[Limit], before: Callable[[], object] = lambda: None
+) -> list[Standing]:
+    """Return how ``limits`` stand, after ``before`` has written something: one journey to the server and back."""
     asked = []
-    for limit in limits:
-        statement, values = sums_of(limit)
-        asked.append(connection.execute(_sql(statement), tuple(map(_text, values))))
-    return asked
-
-
-def _told_standings(limits: Sequence[Limit], asked: Sequence[psycopg.Cursor[Any]]) -> list[Standing]:
+    with connection.pipeline():
+        before()
+        for limit in limits:
+            statement, values = sums_of(limit)
+            asked.append(connection.execute(_sql(statement), tuple(map(_text, values))))
     standings = []
     for limit, cursor in zip(limits, asked, strict=True):
         spent, held = cursor.fetchone() or (0, 0)
@@ -311,42 +328,3 @@ def _text(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-
-
-def _parameters(address: Callable[[], str]) -> dict[str, Any]:
-    """Return the parameters of a URL.
-
-    Raises:
-        SettingsError: it cannot be understood; the message does not repeat it, as it may hold a password.
-    """
-    found: dict[str, Any] | None = None
-    try:
-        found = conninfo_to_dict(address())
-    except psycopg.Error as error:
-        _forget_locals(error)
-    if found is not None and not _is_torn(found):
-        return found
-    del found  # whoever looks at the traceback must not find it there
-    raise SettingsError(
-        "OR_MAGIC_LEDGER cannot be understood. Nothing was sent. Write it as postgresql://user@host/database, "
-        "parameters after a ?, and in a password %40 for @, %2F for /, %3A for : and %25 for %."
-    )
-
-
-def _is_torn(parameters: dict[str, Any]) -> bool:
-    """Whether a piece of the password was taken for the host or the database: it has such signs as they are."""
-    host, database = str(parameters.get("host", "")), str(parameters.get("dbname", ""))
-    return "@" in host + database or "/" in database
-
-
-def _place(parameters: dict[str, Any]) -> str:
-    user = f"{parameters['user']}@" if "user" in parameters else ""
-    port = f":{parameters['port']}" if "port" in parameters else ""
-    service = f"?service={parameters['service']}" if "service" in parameters else ""
-    return f"postgresql://{user}{parameters.get('host', '')}{port}/{parameters.get('dbname', '')}{service}"
-
-
-def _forget_locals(error: BaseException | None) -> None:
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__context__
