@@ -102,6 +102,11 @@ class Server:
             found = connection.execute(statement, values)
             return found.fetchall() if found.description else []
 
+    def tool(self, program: str, *arguments: str, given: bytes = b"") -> bytes:
+        """Run one of the programs that come with the server; return what it printed."""
+        command = [str(self._bin / program), *arguments]
+        return subprocess.run(command, input=given, capture_output=True, check=True, timeout=60).stdout
+
     def _run(self, program: str, *arguments: str) -> None:
         with (self.folder / "output").open("ab") as output:  # a pipe would be held open by the server
             done = subprocess.run(

@@ -24,6 +24,7 @@ _T = TypeVar("_T")
 STATEMENT_S = 8  # the server's own limit
 LATE_S = 4.0  # what it has not ended by then and this, it will not end
 _MOST = 4
+_BUSY_S = 20.0  # each of those that are busy comes back in less: by its own limits
 _PATIENCE_S = 5.0
 _IDLE_S = 60.0  # a kernel that is only open should not keep what others may need
 _PAUSE_S = 0.05
@@ -81,12 +82,14 @@ class Connections:
         connect: Callable[[], Bounded],
         *,
         most: int = _MOST,
+        busy_s: float = _BUSY_S,
         patience_s: float = _PATIENCE_S,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._connect = connect
         self._most = most
+        self._busy_s = busy_s
         self._patience_s = patience_s
         self._clock = clock
         self._sleep = sleep
@@ -100,6 +103,7 @@ class Connections:
         self._change = threading.Condition()
         self._idle: list[tuple[float, Bounded]] = []
         self._open = 0
+        self._trouble: str | None = None  # of the last who wanted one
 
     @contextlib.contextmanager
     def borrowed(self) -> Iterator[tuple[Bounded, bool]]:
@@ -127,16 +131,25 @@ class Connections:
 
     def _take(self) -> tuple[Bounded, bool]:
         with self._change:
-            if not self._change.wait_for(lambda: self._idle or self._open < self._most, self._patience_s):
+            waited = not self._is_room()
+            if waited and not self._change.wait_for(self._is_room, self._busy_s):
                 raise psycopg.OperationalError(f"all {self._most} connections are busy")
             if self._idle:
                 return self._idle.pop()[1], False
+            if waited and self._trouble:  # one waits for a server that is away, not each in turn
+                self._change.notify()
+                raise psycopg.OperationalError(self._trouble)
             self._open += 1
         try:
-            return self._made(), True
-        except BaseException:
-            self._one_less()
+            made = self._made()
+        except BaseException as error:
+            self._one_less(trouble=str(error))
             raise
+        self._trouble = None
+        return made, True
+
+    def _is_room(self) -> bool:
+        return bool(self._idle) or self._open < self._most
 
     def _made(self) -> Bounded:
         end = self._clock() + self._patience_s
@@ -155,6 +168,7 @@ class Connections:
             return
         now = self._clock()
         with self._change:
+            self._trouble = None
             self._idle.append((now, connection))
             old = [each for since, each in self._idle if now - since > _IDLE_S]
             self._idle = [(since, each) for since, each in self._idle if now - since <= _IDLE_S]
@@ -167,7 +181,8 @@ class Connections:
             connection.close()
         self._one_less()
 
-    def _one_less(self) -> None:
+    def _one_less(self, trouble: str | None = None) -> None:
         with self._change:
             self._open -= 1
+            self._trouble = trouble or self._trouble
             self._change.notify()

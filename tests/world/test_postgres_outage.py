@@ -24,7 +24,7 @@ from or_magic.ledger.postgres import PostgresStore
 from or_magic.offline import serve
 
 from ..postgres import Server
-from .kit import LIMITS, dead_port, row
+from .kit import LIMITS, dead_port, row, until
 
 TOTAL = (Limit("total", Decimal(1)),)
 
@@ -368,7 +368,7 @@ def test_connections_that_are_all_busy_are_waited_for_a_moment_only(
     """The error says what is busy; the entry waits and is written."""
     books = Books(postgres, database, postgres.port, tmp_path, most=1)
     books.live("before")
-    books.store._connections._patience_s = 0.2
+    books.store._connections._busy_s = 0.2
     with contextlib.closing(books.store.batches(["row_id"], "1 = 1", ())) as reading:
         next(reading)
         books.live("while")
@@ -377,6 +377,42 @@ def test_connections_that_are_all_busy_are_waited_for_a_moment_only(
     books.live("after")
     books.ledger.close()
     assert ["after", "before", "while"] == books.there()
+
+
+def test_threads_do_not_wait_one_after_another_for_a_server_that_is_away(books: Books, proxy: Proxy) -> None:
+    """Sixteen calls beside each other with one connection: the first waits, and the others are told what it found."""
+    books.live("before")
+    books.store.close()
+    proxy.refuse()
+    tried: list[float] = []
+    connect = books.store._connections._connect
+    everybody = threading.Barrier(16)
+
+    def slow() -> connections.Bounded:
+        tried.append(time.monotonic())
+        everybody.wait(20)
+        until(lambda: len(books.store._connections._change._waiters) == 15)  # type: ignore[attr-defined]
+        return connect()
+
+    books.store._connections._most = 1
+    books.store._connections._connect = slow
+
+    def work(number: int) -> None:
+        if number:
+            everybody.wait(20)
+        books.ledger.open(row(f"while {number}"))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 1 == len(tried)
+    assert 16 == books.ledger.waiting()
+    books.store._connections._connect = connect
+    proxy.refuse(False)
+    books.back()
+    assert 17 == len(books.ledger._store.rows("1 = 1")) + books.ledger.waiting()
 
 
 def test_a_disk_of_the_server_that_is_full_loses_nothing(books: Books, postgres: Server, database: str) -> None:

@@ -205,3 +205,19 @@ def test_with_row_level_security_everybody_sees_his_own(team: Team, books: Postg
     finally:
         team.run("or_magic_owner", "ALTER TABLE or_magic.calls DISABLE ROW LEVEL SECURITY")
         grace.close()
+
+
+def test_a_dump_is_the_whole_ledger(team: Team, books: PostgresStore, tmp_path: Path) -> None:
+    """Restored into an empty database it has the same rows and sums, and goes on."""
+    books.settle([sent("in the dump")])
+    postgres, restored = team.server, team.server.new_database()
+    dump = postgres.tool("pg_dump", "--schema", "or_magic", postgres.url(TEAM))
+    postgres.tool("psql", "-q", "-v", "ON_ERROR_STOP=1", postgres.url(restored), given=dump)
+    again = PostgresStore(lambda: postgres.url(restored), tmp_path)
+    try:
+        assert books.rows("1 = 1") == again.rows("1 = 1")
+        assert books.standings(LIMITS) == again.standings(LIMITS)
+        again.insert(row("afterwards"))
+    finally:
+        again.close()
+        postgres.run(f"DROP DATABASE {restored} WITH (FORCE)")

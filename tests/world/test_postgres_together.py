@@ -35,6 +35,8 @@ from or_magic.ledger import Ledger
 from or_magic.ledger.postgres import PostgresStore
 warnings.simplefilter("error")
 url = sys.stdin.readline().strip()
+print("ready", flush=True)
+sys.stdin.readline()
 ledger = Ledger(PostgresStore(lambda: url, Path(sys.argv[1])))
 def write(thread):
     for number in range(int(sys.argv[3])):
@@ -64,6 +66,8 @@ from or_magic.ledger import Ledger
 from or_magic.ledger.postgres import PostgresStore
 warnings.simplefilter("error")
 url = sys.stdin.readline().strip()
+print("ready", flush=True)
+sys.stdin.readline()
 ledger = Ledger(PostgresStore(lambda: url, Path(sys.argv[1])))
 chance = random.Random(int(sys.argv[2]))
 for number in range(int(sys.argv[3])):
@@ -85,6 +89,8 @@ from or_magic.ledger import Ledger
 from or_magic.ledger.postgres import PostgresStore
 warnings.simplefilter("error")
 url = sys.stdin.readline().strip()
+print("ready", flush=True)
+sys.stdin.readline()
 gate, start = os.pipe()
 children = []
 for number in range(int(sys.argv[2])):
@@ -117,6 +123,8 @@ from or_magic.ledger import Ledger
 from or_magic.ledger.postgres import PostgresStore
 warnings.simplefilter("error")
 url = sys.stdin.readline().strip()
+print("ready", flush=True)
+sys.stdin.readline()
 chance = random.Random(int(sys.argv[2]))
 ledger = Ledger(PostgresStore(lambda: url, Path(sys.argv[1])))
 limits = (Limit("total", Decimal(1)), Limit("session", Decimal(5), "test"))
@@ -133,7 +141,7 @@ def spend():
                 print("stopped too early", error, flush=True)
             stops += 1
             continue
-        if not lives and chance.random() < 0.2:
+        if not lives and chance.random() < 0.5:
             os._exit(0)
         cost = (bound * chance.randrange(0, 101) / 100).quantize(Decimal("0.000001"))
         ledger.settle(replace(opened, status="ok", cost_source="billed", cost_usd=cost), limits)
@@ -172,10 +180,13 @@ class Machines:
                     text=True,
                 )
             )
-        for process in running:
-            assert process.stdin is not None
-            process.stdin.write(self.url + "\n")
-            process.stdin.flush()
+        for line in (self.url, "go"):  # all are up before the first begins
+            for process in running:
+                assert process.stdin is not None
+                process.stdin.write(line + "\n")
+                process.stdin.flush()
+            if line == self.url:
+                assert {"ready\n"} == {each.stdout.readline() for each in running if each.stdout is not None}
         return [process.communicate()[0] for process in running]
 
     def asked(self, statement: str) -> list[Any]:
@@ -189,8 +200,10 @@ class Machines:
     def ledger(self) -> Iterator[Ledger]:
         """The same books, seen from here."""
         ledger = Ledger(PostgresStore(lambda: self.url, self._folder))
-        yield ledger
-        ledger.close()
+        try:
+            yield ledger
+        finally:
+            ledger.close()
 
 
 @pytest.fixture
