@@ -25,7 +25,7 @@ OWNER = "owner"
 _UNPRIVILEGED = 65534
 _SETTINGS = {
     "fsync": "off",  # no test pulls a plug; the benchmark sets it on
-    "max_connections": "100",
+    "max_connections": "120",
     "shared_buffers": "32MB",
     "unix_socket_directories": "",
     "listen_addresses": "127.0.0.1",

@@ -10,7 +10,9 @@ import contextlib
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import psycopg
@@ -74,6 +76,15 @@ def _within(gen: Generator[Any, Any, _T], limit_s: float) -> Generator[Any, Any,
         return value
 
 
+@dataclass(eq=False)
+class _Turn:
+    """One who waits; then what it got: a connection, the room for a new one, or why there is none."""
+
+    has_come: threading.Event = field(default_factory=threading.Event)
+    connection: Bounded | None = None
+    trouble: str | None = None
+
+
 class Connections:
     """At most a few connections, the one used last first."""
 
@@ -100,10 +111,10 @@ class Connections:
     def forked(self) -> None:
         """Forget what the process had that this one was forked from: not even closing those connections is ours."""
         self._theirs += [connection for _, connection in getattr(self, "_idle", ())]
-        self._change = threading.Condition()
+        self._lock = threading.Lock()
         self._idle: list[tuple[float, Bounded]] = []
         self._open = 0
-        self._trouble: str | None = None  # of the last who wanted one
+        self._queue: deque[_Turn] = deque()  # in their order: who has just given one back must not take it again first
 
     @contextlib.contextmanager
     def borrowed(self) -> Iterator[tuple[Bounded, bool]]:
@@ -124,32 +135,49 @@ class Connections:
 
     def drop_idle(self) -> None:
         """Close what nobody uses: its server is gone, or the books are closed."""
-        with self._change:
+        with self._lock:
             idle, self._idle = self._idle, []
         for _, connection in idle:
             self._let_go(connection)
 
     def _take(self) -> tuple[Bounded, bool]:
-        with self._change:
-            waited = not self._is_room()
-            if waited and not self._change.wait_for(self._is_room, self._busy_s):
-                raise psycopg.OperationalError(f"all {self._most} connections are busy")
-            if self._idle:
+        with self._lock:
+            turn = None if not self._queue and (self._idle or self._open < self._most) else _Turn()
+            if turn is not None:
+                self._queue.append(turn)
+            elif self._idle:
                 return self._idle.pop()[1], False
-            if waited and self._trouble:  # one waits for a server that is away, not each in turn
-                self._change.notify()
-                raise psycopg.OperationalError(self._trouble)
-            self._open += 1
+            else:
+                self._open += 1
+        if turn is not None:
+            self._wait(turn)
+            if turn.connection is not None:
+                return turn.connection, False
         try:
-            made = self._made()
+            return self._made(), True
         except BaseException as error:
-            self._one_less(trouble=str(error))
+            self._one_less(str(error) if isinstance(error, Exception) else None)
             raise
-        self._trouble = None
-        return made, True
 
-    def _is_room(self) -> bool:
-        return bool(self._idle) or self._open < self._most
+    def _wait(self, turn: _Turn) -> None:
+        try:
+            turn.has_come.wait(self._busy_s)
+        except BaseException:  # interrupted: what it was given meanwhile goes on to the next
+            if not self._has_left(turn) and turn.trouble is None:
+                self._one_less() if turn.connection is None else self._give_back(turn.connection)
+            raise
+        if self._has_left(turn):
+            raise psycopg.OperationalError(f"all {self._most} connections are busy")
+        if turn.trouble is not None:
+            raise psycopg.OperationalError(turn.trouble)
+
+    def _has_left(self, turn: _Turn) -> bool:
+        """Take ``turn`` out of the queue; whether it was still waiting there."""
+        with self._lock:
+            waiting = turn in self._queue
+            if waiting:
+                self._queue.remove(turn)
+        return waiting
 
     def _made(self) -> Bounded:
         end = self._clock() + self._patience_s
@@ -167,12 +195,15 @@ class Connections:
             self._let_go(connection)
             return
         now = self._clock()
-        with self._change:
-            self._trouble = None
+        with self._lock:
+            if self._queue:
+                turn = self._queue.popleft()
+                turn.connection = connection
+                turn.has_come.set()
+                return
             self._idle.append((now, connection))
             old = [each for since, each in self._idle if now - since > _IDLE_S]
             self._idle = [(since, each) for since, each in self._idle if now - since <= _IDLE_S]
-            self._change.notify()
         for each in old:
             self._let_go(each)
 
@@ -182,7 +213,13 @@ class Connections:
         self._one_less()
 
     def _one_less(self, trouble: str | None = None) -> None:
-        with self._change:
+        with self._lock:
+            if trouble is None and self._queue:  # the next one has the room
+                self._queue.popleft().has_come.set()
+                return
             self._open -= 1
-            self._trouble = trouble or self._trouble
-            self._change.notify()
+            # One waits for a server that is away, not each in turn.
+            while trouble is not None and not self._open and self._queue:
+                turn = self._queue.popleft()
+                turn.trouble = trouble
+                turn.has_come.set()

@@ -391,7 +391,7 @@ def test_threads_do_not_wait_one_after_another_for_a_server_that_is_away(books: 
     def slow() -> connections.Bounded:
         tried.append(time.monotonic())
         everybody.wait(20)
-        until(lambda: len(books.store._connections._change._waiters) == 15)  # type: ignore[attr-defined]
+        until(lambda: len(books.store._connections._queue) == 15)
         return connect()
 
     books.store._connections._most = 1

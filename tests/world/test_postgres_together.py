@@ -162,7 +162,7 @@ class Machines:
 
     def __init__(self, server: Server, database: str, folder: Path) -> None:
         self.server, self.database, self._folder = server, database, folder
-        self.url = server.url(database)
+        self.url = server.url(database, connect_timeout=30)  # a hundred at once on a busy machine are no outage
 
     def run(self, script: str, *arguments: tuple[object, ...]) -> list[str]:
         """Run one process for each tuple of arguments, all at once; return what they printed."""
@@ -272,7 +272,7 @@ def _start_together(machines: Machines, count: int) -> None:
 
 
 def test_a_hundred_first_starts_at_once_make_one_schema(machines: Machines) -> None:
-    """Whoever migrates first, the others wait and find it done; and there are more of them than the server lets in."""
+    """Whoever migrates first, the others wait and find it done."""
     _start_together(machines, 100)
 
 
