@@ -52,6 +52,22 @@ def the_simulator_runs_by_itself() -> None:
 
 
 @check
+def a_team_s_ledger_says_what_it_needs() -> None:
+    import or_magic as orm
+
+    os.environ["OR_MAGIC_LEDGER"] = "postgresql://ada:word@127.0.0.1/team"
+    try:
+        orm.connect(base_url="http://127.0.0.1:9/v1")
+    except orm.OrMagicError as error:
+        assert 'pip install "or_magic[postgres]"' in str(error)
+        assert "word" not in str(error)
+    else:
+        raise AssertionError("it began without its driver")
+    finally:
+        del os.environ["OR_MAGIC_LEDGER"]
+
+
+@check
 def the_package_says_that_it_is_typed() -> None:
     import or_magic
 

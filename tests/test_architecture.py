@@ -37,6 +37,7 @@ ONLY_IN = {
     "IPython": ("notebook/",),
     "ipywidgets": ("notebook/",),
     "matplotlib": ("features/",),
+    "psycopg": ("ledger/",),
 }
 PURE = (
     "addresses",

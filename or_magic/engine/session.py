@@ -23,7 +23,7 @@ from ..gateway.catalog import Catalog
 from ..gateway.http import Attribution
 from ..ledger import Ledger
 from ..ledger.reconcile import Reconciler
-from ..ledger.sqlite import SqliteStore
+from ..ledger.store import open_store
 from ..middleware.fallback import Elsewhere
 from ..options import Options
 from ..protocol.accumulate import Accumulation
@@ -64,7 +64,8 @@ class Engine:
         self.session = uuid.uuid4().hex[:12]
         self.simulated = settings.offline
         home = settings.home / "offline" if self.simulated else settings.home
-        self.ledger = ledger or Ledger(SqliteStore(home / "ledger.sqlite"))
+        team = None if self.simulated or settings.ledger is None else settings.ledger.reveal
+        self.ledger = ledger or Ledger(open_store(home / "ledger.sqlite", team))
         self._theirs = client is not None
         # Reentrant: the collector may close a forgotten stream, and book it, wherever this thread happens to be.
         self._lock = threading.RLock()

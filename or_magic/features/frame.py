@@ -64,8 +64,8 @@ _LABELS = tuple(name for name, kind in COLUMNS.items() if kind == "label")
 _READ = {"labels": "word"} | {name: kind for name, kind in COLUMNS.items() if kind not in ("label", "derived")}
 
 
-def select() -> tuple[str, ...]:
-    """Return the SQL expressions of a record that ``build`` understands."""
+def select() -> tuple[str | tuple[str, ...], ...]:
+    """Return the columns of a record that ``build`` understands, as ``Ledger.batches`` takes them."""
     return tuple(map(_expression, _READ))
 
 
@@ -97,9 +97,9 @@ class _Codes(dict[Any, int]):
         return code
 
 
-def _expression(name: str) -> str:
+def _expression(name: str) -> str | tuple[str, ...]:
     if name == "labels":
-        return f"json_array({', '.join(_LABELS)})"
+        return _LABELS
     if COLUMNS[name] == "count":
         return f"coalesce({name}, -1)"  # a column of integers alone is read exactly, and faster
     return name.replace("_usd", "_pico")

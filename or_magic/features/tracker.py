@@ -33,7 +33,7 @@ _UNKNOWN = "cost_source = 'unknown' OR cost_source <> 'none' AND cost_pico IS NU
 _TOTAL = (
     "sum(CASE WHEN cost_source NOT IN ('estimated', 'unknown') THEN cost_pico END)",
     "sum(CASE WHEN cost_source = 'estimated' THEN cost_pico END)",
-    f"sum(({_UNKNOWN}) AND NOT (status = 'open' AND session = ?))",
+    f"count(CASE WHEN ({_UNKNOWN}) AND NOT (status = 'open' AND session = ?) THEN 1 END)",
 )
 
 
@@ -77,10 +77,9 @@ class Tracker:
     def total(self, *, all: bool = False, since: Since = None) -> Total:  # noqa: A002 - the word people type
         """Return the exact sums. Calls of this session that run now are in none of the three figures."""
         where, values = self._where(all, since)
-        for batch in self._ledger.batches(_TOTAL, where, (self._session, *values)):
-            billed, estimated, unknown = (figure or 0 for figure in batch[0])
-            return Total(from_pico(billed), from_pico(estimated), unknown, self._simulated)
-        return Total(simulated=self._simulated)
+        found = self._ledger.figures(_TOTAL, where, (self._session, *values))
+        billed, estimated, unknown = (int(figure or 0) for figure in found)
+        return Total(from_pico(billed), from_pico(estimated), unknown, self._simulated)
 
     def summary(
         self,
@@ -197,7 +196,7 @@ class Tracker:
     def _where(self, everything: bool, since: Since) -> tuple[str, tuple[Any, ...]]:
         if since is not None:
             return "started_at >= ?", (microseconds(moment(since, self._now())),)
-        return ("1", ()) if everything else ("session = ?", (self._session,))
+        return ("1 = 1", ()) if everything else ("session = ?", (self._session,))
 
     def _read(self, everything: bool, since: Since) -> pd.DataFrame:
         """Return the frame, read again only if the ledger has changed; it is not to be changed."""

@@ -15,9 +15,9 @@ from ..budget import Limit, Standing, Terms, admit
 from ..errors import LedgerError
 from ..values import Row
 from .forks import anew_in_children
-from .record import from_json, microseconds, to_json
+from .record import Column, from_json, microseconds, to_json
 from .spool import Entry, Spool
-from .sqlite import SqliteStore
+from .store import Store
 
 _T = TypeVar("_T")
 _PAUSE_S = 5.0  # before a ledger that failed is tried again
@@ -37,7 +37,7 @@ class Ledger:
 
     def __init__(
         self,
-        store: SqliteStore,
+        store: Store,
         *,
         warn: Callable[[str], None] = _warn,
         clock: Callable[[], float] = time.monotonic,
@@ -60,8 +60,21 @@ class Ledger:
 
     @property
     def path(self) -> Path:
-        """The file of the ledger."""
+        """The file of the ledger; where it is a server's, the name beside which entries wait."""
         return self._store.path
+
+    @property
+    def place(self) -> str:
+        """What a person calls it: the file, or the address without a password."""
+        return self._store.place
+
+    def obstacle(self) -> str | None:
+        """Return why it cannot be written, and what to do; None where it can.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        return self._store.obstacle()
 
     def open(self, row: Row, terms: Terms | None = None) -> Row:
         """Write the row of a request that is about to be sent, and return it with what it reserves of every budget.
@@ -111,7 +124,7 @@ class Ledger:
         """
         self._drain()
         return self._store.rows(
-            "cost_source IN ('unknown', 'estimated') AND status <> 'open' AND generation_id GLOB 'gen-*' "
+            "cost_source IN ('unknown', 'estimated') AND status <> 'open' AND substr(generation_id, 1, 4) = 'gen-' "
             "AND gateway = ? AND started_at >= ?",
             (gateway, microseconds(since)),
         )
@@ -124,7 +137,7 @@ class Ledger:
         """
         return self._store.rows("cost_source IN ('unknown', 'estimated') AND status = 'open'")
 
-    def batches(self, columns: Sequence[str], where: str, values: Sequence[Any]) -> Iterator[list[tuple[Any, ...]]]:
+    def batches(self, columns: Sequence[Column], where: str, values: Sequence[Any]) -> Iterator[list[tuple[Any, ...]]]:
         """Yield batches of records, oldest first.
 
         Raises:
@@ -132,6 +145,15 @@ class Ledger:
         """
         self._drain()
         yield from self._store.batches(columns, where, values)
+
+    def figures(self, columns: Sequence[str], where: str, values: Sequence[Any]) -> tuple[Any, ...]:
+        """Return sums and counts over the rows that match a condition.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        self._drain()
+        return self._store.figures(columns, where, values)
 
     def waiting(self) -> int:
         """Return how many entries wait beside the ledger because it could not be written."""
@@ -147,7 +169,7 @@ class Ledger:
         return self._store.version()
 
     def close(self) -> None:
-        """Close the file; what still waits in the spool then waits for the next session."""
+        """Close the store; what still waits in the spool then waits for the next session."""
         # What is on a disk can wait for the next session; what is only in memory cannot.
         if self._clock() >= self._try_again_at or self._spool.in_memory:
             with contextlib.suppress(LedgerError):  # it has warned; the entries stay where they are

@@ -24,6 +24,9 @@ _PICO = tuple(FIELDS.index(name) for name in _MONEY if name != "cost_usd")
 # Columns of the table, in the order of ``to_record``.
 COLUMNS = (*("cost_text" if n == "cost_usd" else n.replace("_usd", "_pico") for n in FIELDS), "cost_pico")
 
+# An SQL expression, or names whose values are wanted together, as one JSON array.
+Column = str | tuple[str, ...]
+
 _OF_CALL = (
     "SELECT sum(coalesce(cost_pico, 0)), "
     "sum(CASE WHEN cost_pico IS NULL THEN coalesce(held_pico, bound_pico, 0) ELSE 0 END) FROM calls WHERE call_id = ?"
@@ -52,7 +55,7 @@ def sums_of(limit: Limit) -> tuple[str, tuple[str, ...]]:
         return "SELECT sum(spent_pico), sum(held_pico) FROM sums WHERE scope = 'quarter' AND key >= ?", (
             quarter(limit.since),
         )
-    return "SELECT spent_pico, held_pico FROM sums WHERE scope = ? AND key = ?", (limit.scope, limit.key)
+    return "SELECT sum(spent_pico), sum(held_pico) FROM sums WHERE scope = ? AND key = ?", (limit.scope, limit.key)
 
 
 def to_record(row: Row) -> tuple[Any, ...]:

@@ -19,7 +19,7 @@ from ..values import Row, from_pico
 from .files import make_private_file, on_network
 from .forks import anew_in_children, gate
 from .migrations import check_version, migrate
-from .record import COLUMNS, from_record, sums_of, to_record
+from .record import COLUMNS, Column, from_record, sums_of, to_record
 
 _T = TypeVar("_T")
 _PATIENCE_S = 60.0
@@ -49,6 +49,7 @@ class SqliteStore:
         patience_s: float = _PATIENCE_S,
     ) -> None:
         self.path = path.absolute()  # a notebook may change its folder
+        self.place = str(self.path)
         self._clock = clock
         self._sleep = sleep
         self._patience_s = patience_s
@@ -107,17 +108,23 @@ class SqliteStore:
             return [from_record(record) for record in found]
 
     def batches(
-        self, columns: Sequence[str], where: str, values: Sequence[Any], size: int = 20_000
+        self, columns: Sequence[Column], where: str, values: Sequence[Any], size: int = 20_000
     ) -> Iterator[list[tuple[Any, ...]]]:
         """Yield batches of records with these columns, oldest first."""
+        names = ", ".join([c if isinstance(c, str) else f"json_array({', '.join(c)})" for c in columns])
         with self._read() as connection:
             with gate.inside():
-                found = connection.execute(f"SELECT {', '.join(columns)} FROM calls WHERE {where} ORDER BY id", values)
+                found = connection.execute(f"SELECT {names} FROM calls WHERE {where} ORDER BY id", values)
                 batch = found.fetchmany(size)
             while batch:
                 yield batch
                 with gate.inside():
                     batch = found.fetchmany(size)
+
+    def figures(self, columns: Sequence[str], where: str, values: Sequence[Any]) -> tuple[Any, ...]:
+        """Return sums and counts over the rows that match a condition of ours."""
+        with self._read() as connection, gate.inside():
+            return tuple(connection.execute(f"SELECT {', '.join(columns)} FROM calls WHERE {where}", values).fetchone())
 
     def version(self) -> tuple[int, ...]:
         """Return what differs as soon as anybody has written."""
@@ -125,6 +132,12 @@ class SqliteStore:
             connection = self._connection()
             by_others = connection.execute("PRAGMA data_version").fetchone()[0]
             return (self._connects, by_others, connection.total_changes)  # each tells nothing of the other's writes
+
+    def obstacle(self) -> str | None:
+        """Return why rows cannot be added, and what to do; None where they can."""
+        if os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK):
+            return None
+        return "cannot be written; set OR_MAGIC_HOME to a folder that can be"
 
     def close(self) -> None:
         """Close the file."""

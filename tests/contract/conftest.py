@@ -1,5 +1,6 @@
 """The fixtures of these tests."""
 
+from ..postgres import _shared_database, database, postgres
 from ..world.fixtures import (
     home,
     never_hang,
@@ -12,12 +13,15 @@ from ..world.fixtures import (
 )
 
 __all__ = [
+    "_shared_database",
+    "database",
     "home",
     "never_hang",
     "no_proxy_of_this_machine",
     "offline",
     "open_session",
     "paced",
+    "postgres",
     "raw_server",
     "simulator",
 ]

@@ -152,14 +152,12 @@ def _ledger(engine: Engine) -> Findings:
     ledger = engine.ledger
     try:
         ledger.version()
+        obstacle = ledger.obstacle()
         running, unknown = len(ledger.unsettled()), len(ledger.pending(engine.gateway.name))
     except LedgerError as error:
         yield Finding("✗", "ledger", str(error))
     else:
-        if os.access(ledger.path, os.W_OK) and os.access(ledger.path.parent, os.W_OK):
-            yield Finding("✓", "ledger", f"{ledger.path} can be written")
-        else:
-            yield Finding("✗", "ledger", f"{ledger.path} cannot be written; set OR_MAGIC_HOME to a folder that can be")
+        yield Finding("✗" if obstacle else "✓", "ledger", f"{ledger.place} {obstacle or 'can be written'}")
         if running:
             yield Finding("!", "ledger", f"{running} calls are open: they run now, or were left by a crash")
         if unknown:
