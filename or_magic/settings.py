@@ -15,8 +15,9 @@ from .budget import Budgets
 from .config_file import ALIASES, Config, read_config
 from .dotenv_file import read_dotenv
 from .errors import OptionError, SettingsError
-from .secrets import KEY_NAME, WHERE_KEYS_GO, Key, Secret, Variables, find_key, stored_key
+from .secrets import WHERE_KEYS_GO, Key, Secret, Variables, find_key, stored_key
 from .setting_kinds import BUDGETS, PLAIN, TABLES, TEXTS, LocalServer, Pace
+from .setting_places import BARE_ALIASES, NAMES, UNNAMED, Places
 from .values import Timeouts
 
 OPENROUTER = "https://openrouter.ai/api/v1"
@@ -24,30 +25,7 @@ OFFLINE = "offline"
 # An alias that OpenRouter keeps pointing at a current, small model: a default that cannot be retired.
 DEFAULT_MODEL = "~openai/gpt-mini-latest"
 
-# Setting -> the names it is read from, first wins; the last ones are accepted because other tools use them.
-NAMES: dict[str, tuple[str, ...]] = {
-    "base_url": ("OPENROUTER_BASE_URL",),
-    "model": ("OPENROUTER_DEFAULT_MODEL",),
-    "app_url": ("OPENROUTER_APP_URL", "OPENROUTER_HTTP_REFERER", "OPENROUTER_SITE_URL"),
-    "app_name": ("OPENROUTER_APP_NAME", "OPENROUTER_X_TITLE", "OPENROUTER_SITE_NAME"),
-    "home": ("OR_MAGIC_HOME",),
-    "fallback_models": ("OPENROUTER_FALLBACK_MODELS",),
-    "session_budget": ("OPENROUTER_SESSION_BUDGET",),
-    "daily_budget": ("OPENROUTER_DAILY_BUDGET",),
-    "weekly_budget": ("OPENROUTER_WEEKLY_BUDGET",),
-    "ledger": ("OR_MAGIC_LEDGER",),
-}
 _IN_CODE = ("given", "%config")
-# These have no variable: they are said in code or in the config file.
-_UNNAMED = ("total_budget", "fallback_sticky", "retries", "circuit_breaker", *TABLES)
-# A .env that also holds the key belongs to an OpenRouter project, so these bare names mean ours.
-_BARE = {
-    "model": "DEFAULT_MODEL",
-    "fallback_models": "FALLBACK_MODEL",
-    "daily_budget": "DAILY_BUDGET",
-    "weekly_budget": "WEEKLY_BUDGET",
-}
-_BARE_ALIASES = {"fast": "FAST_MODEL", "reasoning": "REASONING_MODEL"}
 
 
 def _home() -> Path:
@@ -137,13 +115,13 @@ def load_settings(
     given = {name: value for name, value in (given or {}).items() if value is not None}
     _check_names(given)
     path, dotenv = read_dotenv(folder or _here())
-    places = _Places(given, giver, Variables(os.environ if environ is None else environ), path, dotenv)
+    places = Places(given, giver, Variables(os.environ if environ is None else environ), path, dotenv)
     home, home_source = places.first("home")
     home = Path(home).expanduser() if home else _home()
     config = read_config(home)
     sources = {"home": home_source} if home_source else {}
     found: dict[str, Any] = {"home": home, "config": config.path, "dotenv": path}
-    for name in [name for name in (*NAMES, *_UNNAMED) if name != "home"]:
+    for name in [name for name in (*NAMES, *UNNAMED) if name != "home"]:
         value, source = places.first(name, config)
         if source:
             # The config file's are read as their kinds already: text and tables cannot be read twice.
@@ -164,39 +142,11 @@ def load_settings(
     key, trouble = (
         (None, None) if found["base_url"] == OFFLINE else _key(key, places, stored=not keyless, foreign=foreign)
     )
-    warnings = (*config.warnings, *([trouble] if trouble else []))
+    told = [trouble, _about_ledger(found["ledger"], sources.get("ledger"), brought)]
+    warnings = (*config.warnings, *[text for text in told if text])
     settings = Settings(**found, key=key, sources=sources, warnings=warnings)
     check_url(settings)
     return as_offline(settings, None) if settings.offline else settings
-
-
-@dataclass(frozen=True, slots=True)
-class _Places:
-    """Where settings come from, but for the config file, which is only found with them."""
-
-    given: Mapping[str, Any]
-    giver: str
-    environ: Variables
-    path: Path | None
-    dotenv: Variables
-
-    def first(self, name: str, config: Config | None = None) -> tuple[Any, str]:
-        """Return a setting's value and its source; None and nothing where it is nowhere."""
-        if name in self.given:
-            return self.given[name], self.giver
-        for source, values in (("environment", self.environ), (str(self.path), self.dotenv)):
-            for spelling in NAMES.get(name, ()):
-                if values.get(spelling):
-                    return values[spelling], source
-        if bare := self.bare(_BARE.get(name)):
-            return bare, str(self.path)
-        if config is not None and name in config.settings:
-            return config.settings[name], str(config.path)
-        return None, ""
-
-    def bare(self, name: str | None) -> str | None:
-        """Return a value of ``.env`` under a bare name, if that file is an OpenRouter project's."""
-        return self.dotenv.get(name) if name and KEY_NAME in self.dotenv else None
 
 
 def _meant(name: str, value: Any, source: str) -> Any:
@@ -244,16 +194,16 @@ def with_budgets(settings: Settings, budgets: Mapping[str, Any]) -> Settings:
     )
 
 
-def _aliases(config: Config, places: _Places, sources: dict[str, str]) -> Mapping[str, str]:
+def _aliases(config: Config, places: Places, sources: dict[str, str]) -> Mapping[str, str]:
     aliases = dict(config.aliases)
     sources |= {f"{ALIASES}.{name}": str(config.path) for name in aliases}
-    for name, variable in _BARE_ALIASES.items():
+    for name, variable in BARE_ALIASES.items():
         if model := places.bare(variable):
             aliases[name], sources[f"{ALIASES}.{name}"] = model, str(places.path)
     return aliases
 
 
-def _key(key: Key | None, places: _Places, *, stored: bool, foreign: bool) -> tuple[Key | None, str | None]:
+def _key(key: Key | None, places: Places, *, stored: bool, foreign: bool) -> tuple[Key | None, str | None]:
     """Return the key, and what went wrong where it was looked for.
 
     Raises:
@@ -300,6 +250,20 @@ def _check_brought(local: Mapping[str, LocalServer], source: str | None, brought
             )
 
 
+def _about_ledger(ledger: Secret | None, source: str | None, brought: set[str]) -> str | None:
+    """Return what to know of a team's ledger that came with a folder: whoever cloned that may not have chosen it."""
+    try:
+        host = urlsplit(ledger.reveal()).hostname if ledger is not None and source in brought else None
+    except ValueError:  # no address: the ledger says so when it is opened
+        host = None
+    if host is None or is_loopback(host):
+        return None
+    return (
+        f"{source} names a ledger on {host}: which models are asked, by whom, and the cost are written there. If you "
+        "did not mean that, remove it; if you did, set OR_MAGIC_LEDGER in the environment and this is not said again."
+    )
+
+
 def _here() -> Path:
     try:
         return Path.cwd()
@@ -308,7 +272,7 @@ def _here() -> Path:
 
 
 def _check_names(given: Mapping[str, Any]) -> None:
-    known = [*NAMES, *_UNNAMED, "offline", "timeouts"]
+    known = [*NAMES, *UNNAMED, "offline", "timeouts"]
     for name in given:
         if name in {"api_key", "key"}:
             raise OptionError(

@@ -17,8 +17,8 @@ PACKAGE = Path(or_magic.__file__).resolve().parent
 FLOORS = (
     "neutral", "content", "values", "errors", "events",                                                   # 1 values
     "addresses", "protocol", "estimate", "pricing", "budget", "options", "template",                         # 2 protocol
-    "private_folder", "secrets", "dotenv_file", "setting_kinds", "config_file", "settings", "media", "data", "gateway",
-    "offline", "ledger", "middleware",                                                                    # 3 world
+    "private_folder", "secrets", "dotenv_file", "setting_kinds", "config_file", "setting_places",
+    "settings", "media", "data", "gateway", "offline", "ledger", "middleware",                                                                    # 3 world
     "engine", "features", "api", "__main__",                                                   # 4 engine, features
     "notebook",                                                                                # 5 notebook
 )  # fmt: skip

@@ -24,6 +24,7 @@ from ..gateway.http import Attribution
 from ..ledger import Ledger
 from ..ledger.reconcile import Reconciler
 from ..ledger.store import open_store
+from ..middleware.account import user
 from ..middleware.fallback import Elsewhere
 from ..options import Options
 from ..protocol.accumulate import Accumulation
@@ -78,7 +79,10 @@ class Engine:
         self.catalog = Catalog(
             home / f"models-{_file_name(self.gateway.name)}.json", lambda: self.gateway.get("/models")
         )
-        self.reconciler = Reconciler(self.ledger, self._ask_generation, self.gateway.name)
+        me = user()
+        self.reconciler = Reconciler(
+            self.ledger, self._ask_generation, self.gateway.name, mine=lambda row: row.user in (None, me)
+        )
         self._purse = Purse(lambda: self.settings.budgets, self.session, self.catalog, self.gateway.name)
         self._bills = Bills(self._purse.find)
         self.key_watch = KeyWatch(lambda: self.balance(_BASELINE), self.ledger, self.session, self.gateway.name)
@@ -310,7 +314,7 @@ class Engine:
     def _look_for_orphans(self) -> None:
         """Close what kernels that are gone have left open, and ask for costs that a budget is held for."""
         try:
-            recent = self.ledger.pending(self.gateway.name, since=datetime.now(UTC) - _ASKED_FOR)
+            recent = self.reconciler.pending(since=datetime.now(UTC) - _ASKED_FOR)
             for row in {row.row_id: row for row in [*self.reconciler.orphans(), *recent]}.values():
                 self.reconciler.soon(row)
         except LedgerError:

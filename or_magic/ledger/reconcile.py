@@ -19,6 +19,7 @@ from . import Ledger
 # Generations can be unknown for a while after their answer (WIRE.md §9).
 DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _ABANDONED = timedelta(days=1)
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 _SETTLED, _NOT_YET, _GIVEN_UP = "settled", "not yet", "given up"
 
@@ -37,6 +38,7 @@ class Reconciler:
         delays_s: tuple[float, ...] = DELAYS_S,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        mine: Callable[[Row], bool] = lambda _: True,
     ) -> None:
         self._ledger = ledger
         self._ask = ask
@@ -44,6 +46,7 @@ class Reconciler:
         self._delays_s = delays_s
         self._clock = clock
         self._now = now
+        self._mine = mine  # of a team's rows only one's own can be asked for by one's own key
         self._change = threading.Condition()
         self._due: list[tuple[float, int, Row, int]] = []  # when, order of arrival, what, how often asked
         self._arrivals = 0
@@ -61,9 +64,17 @@ class Reconciler:
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        rows = [*self._ledger.pending(self._gateway), *self.orphans()]
+        rows = [*self.pending(), *self.orphans()]
         settled = sum(self._once(row) is _SETTLED for row in rows)
         return settled, len(rows) - settled
+
+    def pending(self, since: datetime = _EVER) -> list[Row]:
+        """Return settled rows whose cost is not known and can be asked for by this session.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        return [row for row in self._ledger.pending(self._gateway, since) if self._mine(row)]
 
     def orphans(self) -> list[Row]:
         """Close the rows that a crash left open and return them: their outcome was never learnt.
@@ -74,7 +85,7 @@ class Reconciler:
         found = [_abandoned(row) for row in self._ledger.unsettled() if self._is_orphan(row)]
         for row in found:
             self._ledger.settle(row)
-        return [row for row in found if can_ask(row) and row.gateway == self._gateway]
+        return [row for row in found if can_ask(row) and row.gateway == self._gateway and self._mine(row)]
 
     def wait(self, limit_s: float) -> bool:
         """Wait until nothing is being asked; False if that takes longer."""

@@ -39,7 +39,8 @@ class Books(Protocol):
         """Forget a request that never left."""
 
 
-def _user() -> str | None:
+def user() -> str | None:
+    """Return who asks, by this system's name."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container without a user entry
@@ -63,7 +64,7 @@ class Desk:
     estimate: Callable[[Request], int | None] = lambda _: None
     stopped: Callable[[], None] = lambda: None
     free: bool = False
-    user: str | None = field(default_factory=_user)
+    user: str | None = field(default_factory=user)
     host: str = field(default_factory=socket.gethostname)
     clock: Callable[[], float] = time.perf_counter
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -85,6 +85,18 @@ def test_every_documented_name_is_read(folder: Path, setting: str, name: str, wh
     assert (where if where == "environment" else str(folder / ".env")) == settings.sources[setting]
 
 
+def test_a_team_s_ledger_that_came_with_a_folder_is_told(folder: Path) -> None:
+    """Whoever cloned the folder has not chosen where their rows go; the password is not told."""
+    address = "postgresql://ada:secret-word@db.example/team"
+    (folder / ".env").write_text(f"OR_MAGIC_LEDGER={address}\n")
+    (warning,) = load(folder).warnings
+    assert "names a ledger on db.example" in warning
+    assert "secret-word" not in warning
+    assert () == load(folder, {"OR_MAGIC_LEDGER": address}).warnings
+    (folder / ".env").write_text("OR_MAGIC_LEDGER=postgresql://127.0.0.1/team\n")
+    assert () == load(folder).warnings
+
+
 def test_the_names_of_the_design_are_known() -> None:
     """They are the contract: tests elsewhere rely on them."""
     assert {"OPENROUTER_BASE_URL", "OPENROUTER_DEFAULT_MODEL", "OPENROUTER_APP_URL", "OPENROUTER_HTTP_REFERER",
