@@ -63,10 +63,13 @@ class Session:
         Args:
             prompt: text, or a list of text, Paths, bytes and content parts (``or_magic.content``); nothing in it
                 is expanded unless ``values`` are given.
-            **options: ``model system temperature max_tokens params tag values``.
+            **options: the long options of a cell, with ``_`` for ``-`` (repeatable ones as lists): ``model system
+                max_tokens reasoning fallback budget yes tag`` and more, ``params`` for any other field of the request,
+                and ``values``, which opts in to ``{{ }}``.
 
         Raises:
             CallError: anything but a complete answer; ``error.reply`` is the partial one.
+            OverBudget: a budget does not cover it; nothing was sent.
             NoKeyError, OptionError, TemplateError, MediaError: nothing was sent.
         """
         return self._engine().ask(prompt, _said(options), values=options.get("values"))

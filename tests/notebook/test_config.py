@@ -266,3 +266,27 @@ def test_ipython_config_is_read_when_the_extension_loads(
     )  # fmt: skip
     assert words in done.stdout + done.stderr
     assert "abcdefghijkl" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("daily_budget", "5", "$5.00"),
+        ("fallback_models", "a/b,c/d", "a/b, c/d"),
+        ("fallback_sticky", "yes", "true"),
+        ("retries", "1", "1"),
+        ("circuit_breaker", "off", "false"),
+        ("ledger", "postgresql://127.0.0.1:9/team", ""),
+    ],
+)
+def test_every_kind_of_setting_is_saved_and_shown(fresh_kernel: Kernel, name: str, value: str, shown: str) -> None:
+    """Written as people write it; a ledger's address is for the next kernel, and is shown nowhere."""
+    fresh_kernel.run("import os\n%load_ext or_magic")
+    saved = fresh_kernel.run(f"%or config {name} {value}")
+    assert "ok" == saved.status, saved.error
+    assert f"{name} is saved in" in saved.text
+    table = fresh_kernel.run("%or config").text
+    assert any(line.startswith(name) and shown in line for line in table.splitlines()) or name == "daily_budget"
+    assert "127.0.0.1:9" not in table
+    assert "error" == fresh_kernel.run(f"%or config {name} -").status or name in ("fallback_models", "ledger")
+    assert "is removed from" in fresh_kernel.run(f"%or config {name} --unset").text

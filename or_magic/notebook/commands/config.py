@@ -6,12 +6,16 @@ import argparse
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from ... import neutral
 from ...addresses import without_password
+from ...budget import amount
 from ...config_file import ALIASES, FILE_NAME, check_setting, read_config, write_alias, write_setting
 from ...errors import OptionError
 from ...secrets import WHERE_KEYS_GO, looks_like_key
+from ...setting_kinds import BUDGETS, PLAIN, Pace
 from ...settings import Settings, check_url
 from .command import Command, Parser, say
 
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from ...engine.session import Engine
     from ..face import Face
 
+_OF_A_SESSION = {"base_url": "gateway", "ledger": "ledger"}
 _SHOWN = ("model", "base_url", "app_url", "app_name", "home")
 
 
@@ -83,14 +88,26 @@ def _write(engine: Engine, name: str, value: str | None) -> None:
 
 def _say_what_holds(settings: Settings, name: str, value: str | None) -> None:
     """Say what is in force, if it is not what was just saved."""
-    now = getattr(settings, name)
     source = settings.sources.get(name)
-    if value is None or now == value.rstrip("/" if name == "base_url" else None):
+    if value is None or _in_force(settings, name) == PLAIN[name](value.rstrip("/" if name == "base_url" else None)):
         return
-    if name == "base_url":
-        say("This session keeps its gateway; %reload_ext or_magic or a new kernel begins with the saved one.")
+    if name in _OF_A_SESSION:
+        say(f"This session keeps its {_OF_A_SESSION[name]}; a new kernel begins with the saved one.")
     if source not in (None, "no key", str(settings.config)):
-        say(f"But {name} is {without_password(str(now))} here: {source} wins over the file.")
+        told = "another" if name == "ledger" else without_password(_words(_in_force(settings, name)))
+        say(f"But {name} is {told} here: {source} wins over the file.")
+
+
+def _in_force(settings: Settings, name: str) -> object:
+    if name in BUDGETS:
+        return getattr(settings.budgets, BUDGETS[name])
+    return None if name == "ledger" else getattr(settings, name)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Decimal):
+        return amount(value)
+    return ", ".join(value) if isinstance(value, tuple) else "not set" if value is None else str(value)
 
 
 def _unknown(engine: Engine, name: str, value: str) -> str:
@@ -133,8 +150,36 @@ def _delete_alias(engine: Engine, name: str) -> None:
 
 def _rows(settings: Settings) -> list[tuple[str, str, str]]:
     rows = [(name, _shown(settings, name), settings.sources.get(name, "default")) for name in _SHOWN]
+    rows += _more_rows(settings)
     key = ("key", "set", settings.key.source) if settings.key else ("key", "not set", "")
     return [*rows, key, *[(f"alias {name}", model, source) for name, model, source in _alias_rows(settings)]]
+
+
+def _more_rows(settings: Settings) -> list[tuple[str, str, str]]:
+    """Return what has no value until somebody gives it one."""
+    usd = {name: getattr(settings.budgets, scope) for name, scope in BUDGETS.items()}
+    told = {name: amount(value) for name, value in usd.items() if value is not None}
+    told |= {"fallback_models": ", ".join(settings.fallback_models)} if settings.fallback_models else {}
+    told |= {
+        name: str(getattr(settings, name)).lower()
+        for name in ("fallback_sticky", "retries", "circuit_breaker")
+        if name in settings.sources
+    }
+    told |= {"ledger": "a database"} if settings.ledger is not None else {}  # its address may hold a password
+    rows = [(name, neutral.line(value), settings.sources.get(name, "default")) for name, value in told.items()]
+    tables = {
+        "tag_budgets": [(f"budget of tag {tag}", amount(value)) for tag, value in settings.budgets.tags.items()],
+        "local": [(f"local:{name}", server.base_url) for name, server in settings.local.items()],
+        "rate_limits": [(f"rate limit of {model}", _pace(pace)) for model, pace in settings.rate_limits.items()],
+    }
+    for table, entries in tables.items():
+        rows += [(neutral.line(name), neutral.line(value), settings.sources.get(table, "")) for name, value in entries]
+    return rows
+
+
+def _pace(pace: Pace) -> str:
+    told = [f"{count:,} {what}" for count, what in ((pace.requests, "requests"), (pace.tokens, "tokens")) if count]
+    return f"{' and '.join(told) or 'nothing limited'} a minute"
 
 
 def _shown(settings: Settings, name: str) -> str:
