@@ -92,7 +92,8 @@ class Completion:
         session = self._face.existing()
         return Known(
             models=(session.engine.catalog.models() if session else bundled()).entries,
-            aliases=getattr(session.engine.settings, "aliases", {}) if session else {},
+            aliases=session.engine.settings.aliases if session else {},
+            local={name: server.base_url for name, server in session.engine.settings.local.items()} if session else {},
             variables={
                 name: value
                 for name, value in list(shell.user_ns.items())

@@ -44,6 +44,7 @@ class Known:
 
     models: Iterable[Model] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
+    local: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, Any] = field(default_factory=dict)
     tags: Iterable[str] = ()
     providers: Iterable[str] = ()
@@ -191,7 +192,8 @@ def _placed(place: str, known: Known) -> Iterable[Offer]:
 
 
 def _models(known: Known) -> Iterable[Offer]:
-    return [*_aliases(known), *(Offer(model.id, about_model(model)) for model in known.models)]
+    local = [Offer(f"local:{name}", f"$0 · {address}") for name, address in known.local.items()]
+    return [*_aliases(known), *local, *(Offer(model.id, about_model(model)) for model in known.models)]
 
 
 def _aliases(known: Known) -> Iterable[Offer]:
@@ -245,8 +247,11 @@ def _cell_grammar() -> _Grammar:
 def _grammar(command: Command) -> _Grammar:
     """Return what a command's usage says: its placeholders in order, and the options with their values."""
     name, _, usage = command.usage.partition(" ")
-    options = {option: _Option() for option in command.options}
-    options |= {option: _Option(metavar) for option, metavar in _OPTION_OF_USAGE.findall(usage)}
+    # A front end calls an option of which nothing is told "unknown".
+    options = {option: _Option(about="option") for option in command.options}
+    options |= {
+        option: _Option(metavar, about=metavar or "option") for option, metavar in _OPTION_OF_USAGE.findall(usage)
+    }
     words = _OPTION_OF_USAGE.sub(" ", usage).replace("[", " ").replace("]", " ").split()
     positions = tuple(f"{name} NAME" if word == "NAME" else word for word in words)
     if "options" not in positions:

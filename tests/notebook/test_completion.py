@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from or_magic.gateway.catalog import bundled, parse_models
-from or_magic.notebook.offers import about_model
+from or_magic.notebook.commands import COMMANDS
+from or_magic.notebook.offers import Known, about_model, of_cell, of_command
 from or_magic.template import unfinished
 
 from .kernel import Kernel
@@ -298,3 +299,18 @@ def test_contextual_help_finds_the_magic(at: Asker, kernel: Kernel) -> None:
     while (reply := kernel.client.get_shell_msg(timeout=30))["parent_header"].get("msg_id") != sent:
         continue
     assert "--temperature" in reply["content"]["data"]["text/plain"]
+
+
+def test_local_servers_are_offered_as_models() -> None:
+    """With their address, and for nothing."""
+    known = Known(local={"ollama": "http://127.0.0.1:11434/v1"})
+    assert ("local:ollama", "$0 · http://127.0.0.1:11434/v1") in [
+        tuple(each) for each in of_cell("local:", known).found
+    ]
+    assert "local:ollama" in [each.text for each in of_cell("some/model --fallback lo", known).found]
+
+
+def test_every_option_of_a_command_says_what_it_takes() -> None:
+    """A front end calls one of which nothing is told "unknown"."""
+    for name, command in COMMANDS.items():
+        assert all(offer.about for offer in of_command(f"{name} --", COMMANDS, Known()).found), command.usage
