@@ -207,8 +207,8 @@ class Ledger:
 
     def _writing(self, action: Callable[[], _T]) -> _T:
         mine = self._mine
-        mine.writing = True
         try:
+            mine.writing = True
             return action()
         finally:  # no context manager: an interrupt on its way out would leave this undone
             mine.writing = False

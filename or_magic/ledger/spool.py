@@ -52,8 +52,8 @@ class Spool:
 
     def _alone(self, action: Callable[[], _T]) -> _T:
         mine = self._mine
-        mine.busy = True
         try:
+            mine.busy = True
             return action()
         finally:  # no context manager: an interrupt on its way out would leave this undone
             mine.busy = False
