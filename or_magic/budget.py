@@ -6,6 +6,7 @@ Both count, so that calls which run beside each other cannot pass a budget toget
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -30,7 +31,7 @@ _RAISE = {
     "day": "raise it: %or budget --day USD",
     "week": "raise it: %or budget --week USD",
     "total": "raise it: %or budget --total USD",
-    "tag": "raise it: %or budget --tag NAME=USD",
+    "tag": "raise it: %or budget --tag {}",
 }
 _MOST_USD = Decimal(10) ** 6  # what is held in pico-dollars has to fit into 64 bits
 
@@ -149,9 +150,10 @@ def over(standing: Standing, bound: Decimal | None) -> OverBudget:
     asked = "what this one may cost is not known" if bound is None else f"this call may cost {amount(bound)}"
     name = f"{limit.name[0].upper()}{limit.name[1:]}"
     shorter = "" if bound is None else ", ask for a smaller --max-tokens"
+    raise_it = _RAISE[limit.scope].format(shlex.quote(f"{limit.key}=USD"))
     return OverBudget(
         f"{name} is {amount(limit.usd)}: {amount(standing.spent_usd)} is spent{held}, and {asked}.",
-        f"To go on, run it with -y to send it this once{shorter}, or {_RAISE[limit.scope].replace('NAME', limit.key)}.",
+        f"To go on, run it with -y to send it this once{shorter}, or {raise_it}.",
         scope=limit.scope,
         limit_usd=limit.usd,
         spent_usd=standing.spent_usd,
@@ -162,13 +164,15 @@ def over(standing: Standing, bound: Decimal | None) -> OverBudget:
 
 def alert(standing: Standing) -> str:
     """Return the sentence about a budget that is nearly, or wholly, spent."""
-    share = int(EXACT.divide(standing.spent_usd * 100, standing.limit.usd)) if standing.limit.usd else 100
+    share = (
+        int(EXACT.divide(EXACT.multiply(standing.spent_usd, 100), standing.limit.usd)) if standing.limit.usd else 100
+    )
     return f"{share} % of {standing.limit.name} is spent: {amount(standing.spent_usd)} of {amount(standing.limit.usd)}."
 
 
 def amount(usd: Decimal) -> str:
     """Return an amount as people write it: two decimals, or as many as it needs, up to six."""
-    return dollars(usd, digits=min(6, max(2, -int(usd.normalize().as_tuple().exponent))))
+    return dollars(usd, digits=min(6, max(2, -int(usd.normalize(EXACT).as_tuple().exponent))))
 
 
 def parse_usd(value: object) -> Decimal | None:

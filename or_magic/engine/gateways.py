@@ -7,7 +7,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CallError, OrMagicError
+from ..errors import UNSENT, CallError, OptionError, OrMagicError
 from ..events import Event, Send
 from ..gateway.http import Attribution, Gateway
 from ..settings import Settings
@@ -46,9 +46,14 @@ class Gateways:
         )
 
     def local(self, model: str, settings: Settings) -> tuple[Gateway, Send]:
-        """Return the gateway of ``local:NAME`` and the Send that asks it by its own model's name."""
+        """Return the gateway of ``local:NAME`` and the Send that asks it by its own model's name.
+
+        Raises:
+            OptionError: the settings know it no longer.
+        """
         name, chosen = local_name(model)
-        server = settings.local[name]
+        if (server := settings.local.get(name)) is None:
+            raise OptionError(f"{model!r} names no local server any more. {UNSENT} Choose another model.")
         with self._lock:
             gateway = self._locals.get(name)
             if gateway is None or gateway.base_url != server.base_url:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import os
 import threading
 import uuid
 import warnings
@@ -32,7 +33,7 @@ from ..secrets import WHERE_KEYS_GO, Key
 from ..settings import Settings, SettingsWarning, as_offline, check_url, with_budgets
 from ..values import Origin, Reply, Request, Row, Timeouts
 from .bills import Bills
-from .compose import Preview, Prompt, compose
+from .compose import Preview, Prompt, compose, is_local, local_name
 from .drift import KeyWatch
 from .explain import explain
 from .gateways import Gateways
@@ -143,7 +144,8 @@ class Engine:
 
     def _followed(self, request: Request) -> Generator[Event, None, None]:
         """Send a request, or ask the model that has answered in its place before."""
-        if (stuck := self._stuck.get(request.model)) is not None:
+        stuck = self._stuck.get(request.model) if self.settings.fallback_sticky else None
+        if stuck is not None and (not is_local(stuck) or local_name(stuck)[0] in self.settings.local):
             yield Notice("fallback", f"{stuck} is asked: it answered in place of {request.model} before")
             request = replace(request, model=stuck)
         yield from self.stack.send()(request)
@@ -322,8 +324,11 @@ class Engine:
 
 
 def _closer(engine: weakref.ref[Engine]) -> Callable[[], None]:
+    mine = os.getpid()
+
     def close() -> None:
-        if (alive := engine()) is not None:
+        # A forked child that ends must not close its parent's connections.
+        if os.getpid() == mine and (alive := engine()) is not None:
             alive.close()
 
     return close

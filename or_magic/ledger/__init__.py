@@ -189,8 +189,7 @@ class Ledger:
 
     def _opened(self, row: Row, terms: Terms) -> Row:
         try:
-            with self._writing():
-                return self._store.insert(row, terms)
+            return self._writing(lambda: self._store.insert(row, terms))
         except LedgerError as error:
             if error.uncertain:  # if it is found later, it must not hold money for a call that was never sent
                 self._keep({"op": "discard", "row_id": row.row_id})
@@ -204,8 +203,7 @@ class Ledger:
             return None
         try:
             self._drain()
-            with self._writing():
-                return action()
+            return self._writing(action)
         except LedgerError as error:
             place = self._keep(entry())
             self._try_again_at = self._clock() + _PAUSE_S
@@ -225,18 +223,17 @@ class Ledger:
         kept = self._kept  # what comes while this thread drains is for the next look
         if self._seen == kept or self._is_writing():
             return
-        with self._writing():
-            if self._spool.waiting():
-                self._spool.drain(self._replay)
+        if self._spool.waiting():
+            self._writing(lambda: self._spool.drain(self._replay))
         self._seen = kept
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._mine.writing = True
+    def _writing(self, action: Callable[[], _T]) -> _T:
+        mine = self._mine
         try:
-            yield
-        finally:
-            self._mine.writing = False
+            mine.writing = True
+            return action()
+        finally:  # no context manager: an interrupt on its way out would leave this undone
+            mine.writing = False
 
     def _is_writing(self) -> bool:
         return getattr(self._mine, "writing", False) or self._spool.busy

@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import LedgerError
 from ..private_folder import make_private_folder
@@ -24,6 +24,7 @@ except ImportError:  # Windows: appends of one line are whole there too, only dr
     fcntl = None  # type: ignore[assignment]
 
 Entry = dict[str, Any]
+_T = TypeVar("_T")
 
 
 class Spool:
@@ -49,13 +50,13 @@ class Spool:
         """Whether this very thread is reading or writing entries."""
         return getattr(self._mine, "busy", False)
 
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        self._mine.busy = True
+    def _alone(self, action: Callable[[], _T]) -> _T:
+        mine = self._mine
         try:
-            yield
-        finally:
-            self._mine.busy = False
+            mine.busy = True
+            return action()
+        finally:  # no context manager: an interrupt on its way out would leave this undone
+            mine.busy = False
 
     def append(self, entry: Entry) -> str:
         """Keep ``entry`` and return where: a path, or "memory" where no disk takes it."""
@@ -63,8 +64,7 @@ class Spool:
             self._memory.append(entry)
             if self.busy:  # a file that is locked here cannot be locked again
                 return "memory"
-            with self._alone():
-                return self._write_down()
+            return self._alone(self._write_down)
 
     def _write_down(self) -> str:
         waiting = list(self._memory)
@@ -99,15 +99,18 @@ class Spool:
 
         What it returns is kept aside in a ``.bad`` file, for a person to look at.
         """
-        with self._lock, self._alone():
-            for place in self.places:
-                with contextlib.suppress(OSError):  # gone, taken by another process, or not to be read: next time
-                    _drain_file(place, write)
-            if waiting := list(self._memory):
-                strange = write(waiting)
-                del self._memory[: len(waiting)]
-                with contextlib.suppress(OSError):
-                    _set_aside(self.places[0], strange)
+        with self._lock:
+            self._alone(lambda: self._give(write))
+
+    def _give(self, write: Callable[[Sequence[Entry]], Sequence[Entry]]) -> None:
+        for place in self.places:
+            with contextlib.suppress(OSError):  # gone, taken by another process, or not to be read: next time
+                _drain_file(place, write)
+        if waiting := list(self._memory):
+            strange = write(waiting)
+            del self._memory[: len(waiting)]
+            with contextlib.suppress(OSError):
+                _set_aside(self.places[0], strange)
 
 
 def _drain_file(place: Path, write: Callable[[Sequence[Entry]], Sequence[Entry]]) -> None:

@@ -157,8 +157,9 @@ class SqliteStore:
                 # and NORMAL may lose the file.
                 connection.execute(f"PRAGMA synchronous = {'EXTRA' if durable else 'NORMAL'}")
                 self._durable = durable
-            self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
             try:
+                # Within: an interrupt is noticed when it has begun, and a lock that is left here stops every kernel.
+                self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
                 yield connection
                 self._committing = True
                 self._patiently(lambda: connection.execute("COMMIT"))

@@ -75,11 +75,12 @@ def account(send: Send, books: Books, desk: Desk) -> Send:
 
     def accounted(request: Request) -> Generator[Event, None, None]:
         entry = _Entry(_open_row(request, desk), desk)
-        request = _open(entry, request, books, desk)
-        stream = send(request)
+        stream: Generator[Event, None, None] | None = None
         try:
+            request = _open(entry, request, books, desk)
             if entry.row.waived:
                 yield Notice("budget", f"sent by -y past a budget ({entry.row.waived})")
+            stream = send(request)
             for event in stream:
                 if entry.take(event):
                     books.note_generation(entry.row, entry.row.generation_id or "")
@@ -91,9 +92,11 @@ def account(send: Send, books: Books, desk: Desk) -> Send:
                 else:
                     yield event
         finally:
-            stream.close()
-            if not entry.settled:  # interrupted, or given up by whoever was reading
-                closed = Closed("interrupted", generation_id=entry.row.generation_id)
+            if stream is not None:
+                stream.close()
+            # Interrupted, or given up by whoever was reading; a forked child only drops its copy of the parent's call.
+            if entry.opened and not entry.settled and entry.row.pid == os.getpid():
+                closed = Closed("interrupted", generation_id=entry.row.generation_id, sent=stream is not None)
                 for _ in _settle(entry, closed, books, desk):
                     continue
 
@@ -112,6 +115,7 @@ def _open(entry: _Entry, request: Request, books: Books, desk: Desk) -> Request:
 
     try:
         entry.row = books.open(entry.row, Terms(entry.limits, bound, request.waived))
+        entry.opened = True
     except OrMagicError:  # it was not opened
         desk.stopped()
         raise
@@ -127,7 +131,7 @@ class _Entry:
     def __init__(self, row: Row, desk: Desk) -> None:
         self.row = row
         self.limits: tuple[Limit, ...] = ()
-        self.settled = False
+        self.opened = self.settled = False
         self._free = desk.free
         self._clock = desk.clock
         self._started = desk.clock()

@@ -68,7 +68,7 @@ class Ticket:
 
     tokens: int
     windows: tuple[_Window, ...]
-    due: float = float("inf")
+    due: float
     sent: tuple[_Sent, ...] = ()
 
 
@@ -161,7 +161,7 @@ class Limiter:
         counted = any(limit.tokens for name in names if (limit := self._limit(name)))
         tokens = self._tokens_of(request) if counted else 0
         with self._lock:
-            ticket = Ticket(tokens, tuple(self._window(name) for name in names))
+            ticket = Ticket(tokens, tuple(self._window(name) for name in names), due=self._clock())
             for window in ticket.windows:
                 window.waiting.append(ticket)
         return ticket

@@ -43,6 +43,7 @@ def ask(face: Face, prompt: str, options: Options, *, source: str) -> Reply | No
         stream = engine.stream(prompt, options, values=values, origin=origin)
     except KeyboardInterrupt:
         raise _interrupted("Interrupted.", UNSENT) from None
+    face.stopped = None
     face.asked.append(Asked(origin.cell_id, prompt, options, source))
     asked = face.asked[-1]
     try:
@@ -52,6 +53,7 @@ def ask(face: Face, prompt: str, options: Options, *, source: str) -> Reply | No
             face.shell.user_ns["_or"] = asked.reply = stream.reply
         else:  # stopped on this side: nothing was sent, and there is no reply
             face.asked.remove(asked)
+            face.stopped = asked
         raise
     face.shell.user_ns["_or"] = asked.reply = reply
     if options.out:

@@ -42,6 +42,7 @@ class Face:
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
         self.asked: deque[Asked] = deque(maxlen=_REMEMBERED)
+        self.stopped: Asked | None = None  # what was asked last, where a budget or the ledger stopped it
         self.just_drawn: Reply | None = None  # the cell's value, which is on the screen already
         self.failure: OrMagicError | None = None  # the last one, for ``%or traceback``
         self._lock = threading.Lock()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -40,7 +41,8 @@ class Server:
         self._accepted = self._posts = self._busy = 0
         self._acceptor = threading.Thread(target=self._accept, name="or_magic offline", daemon=True)
         self._acceptor.start()
-        atexit.register(self.close)
+        self._pid = os.getpid()
+        atexit.register(self._at_exit)
 
     @property
     def url(self) -> str:
@@ -69,7 +71,7 @@ class Server:
         if self._stopping.is_set():
             return
         self._stopping.set()
-        atexit.unregister(self.close)
+        atexit.unregister(self._at_exit)
         # On Linux only a shutdown wakes a thread that accepts; elsewhere only the close does.
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -82,6 +84,10 @@ class Server:
                 sock.shutdown(socket.SHUT_RDWR)
         for _, thread in left:
             thread.join(_JOIN_S)
+
+    def _at_exit(self) -> None:
+        if os.getpid() == self._pid:  # a forked child that ends has a copy of every socket, and none of the threads
+            self.close()
 
     def __enter__(self) -> Self:
         return self

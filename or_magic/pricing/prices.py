@@ -90,7 +90,7 @@ def listed_usd(
 def max_price(prices: Prices) -> dict[str, float]:
     """Return the ``provider.max_price`` of a request: USD per million tokens, none dearer than listed (WIRE.md §2)."""
     usd = prices.dearest()
-    return {name: float(usd[name] * 10**6) for name in ("prompt", "completion") if name in usd}
+    return {name: float(usd[name].scaleb(6, EXACT)) for name in ("prompt", "completion") if name in usd}
 
 
 def likely_usd(prices: Prices, prompt: Range, answer: Range) -> tuple[Decimal, Decimal] | None:

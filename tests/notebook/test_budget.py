@@ -46,6 +46,16 @@ def test_a_cell_over_budget_fails_before_anything_is_sent_and_changes_nothing(ri
     assert "second" not in rich.run("%or history all").text
 
 
+def test_again_is_about_the_question_that_was_stopped(rich: Kernel) -> None:
+    """The error advises -y: said to another question, it would pay for what nobody asked for."""
+    rich.run(f"%%or {MODEL}\nfirst")
+    rich.run("%or budget --session 0.0001")
+    rich.run(f"%%or {MODEL} --max-tokens 500\nsecond")
+    assert "OverBudget" == rich.run("%or again").reply["content"]["ename"]
+    assert "sent by -y" in line(rich, "%or again -y")
+    assert "second" in rich.run("%or history all").text.splitlines()[-2]
+
+
 def test_yes_is_for_one_call(rich: Kernel) -> None:
     """``again`` does not inherit it."""
     rich.run("%or budget --session 0.0001")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, Inexact, Rounded, localcontext
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from or_magic.budget import Budgets, Limit, Standing, Terms, admit, alert, amount, limits_of, parse_usd
+from or_magic.budget import Budgets, Limit, Standing, Terms, admit, alert, amount, limits_of, over, parse_usd
 from or_magic.errors import OverBudget
+from or_magic.pricing import Prices, max_price
 from or_magic.values import Row
 
 NOW = datetime(2026, 11, 21, 15, 30, tzinfo=UTC)
@@ -226,3 +227,24 @@ def test_what_is_no_amount_is_refused(text: object) -> None:
 def test_amounts_are_told_as_people_write_them(usd: str, text: str) -> None:
     """Without a tail of zeros."""
     assert text == amount(Decimal(usd))
+
+
+@pytest.mark.parametrize(
+    ("tag", "words"), [("thesis", "--tag thesis=USD"), ("my thesis", "--tag 'my thesis=USD'"), ("{}", "--tag '{}=USD'")]
+)
+def test_the_line_that_raises_a_tag_s_budget_can_be_typed(tag: str, words: str) -> None:
+    """Whatever the tag is called."""
+    spent = Standing(Limit("tag", Decimal(1), tag), Decimal(1), Decimal(0))
+    assert f"raise it: %or budget {words}." in str(over(spent, Decimal(1)))
+
+
+def test_a_notebook_s_own_precision_changes_no_money() -> None:
+    """Whoever computes with Decimal sets it, and traps, for sums of their own."""
+    spent = standing("1.23456", "1.11111", "0.1", scope="day")
+    prices = Prices({"prompt": Decimal("0.00000123456"), "completion": Decimal("0.00001234567")})
+    told = str(over(spent, Decimal("0.12345"))), alert(spent), max_price(prices)
+    with localcontext() as context:
+        context.prec = 3
+        context.traps[Inexact] = context.traps[Rounded] = True
+        assert told == (str(over(spent, Decimal("0.12345"))), alert(spent), max_price(prices))
+    assert {"prompt": 1.23456, "completion": 12.34567} == max_price(prices)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,26 @@ def test_the_model_that_answered_stays_if_the_user_wants_that(open_session: Conn
     plain.ask("Hello", model=FAILING)
     plain.ask("Hello", model=FAILING)
     assert [FAILING] * 2 == [row["model_requested"] for row in rows(plain) if row["session"] == plain.engine.session]
+
+
+def test_who_is_no_longer_there_or_no_longer_wanted_answers_for_nobody(open_session: Connect, local: Server) -> None:
+    """Settings may change while a session goes on: a server that is taken out of them must not break its calls."""
+    session = nowhere(
+        open_session, local={"mine": at(local)}, fallback_models=["local:mine"], fallback_sticky=True, retries=0
+    )
+    engine = session.engine
+    assert "local:mine" == session.ask("Hello", model=SONNET).gateway
+    settings = engine.settings
+    for changed in (replace(settings, local={}), replace(settings, fallback_sticky=False)):
+        engine.settings = replace(changed, fallback_models=())
+        with pytest.raises(ConnectionFailedError):
+            session.ask("Hello", model=SONNET)
+    engine.settings = settings
+    stream = session.stream("Hello", model="local:mine")
+    engine.settings = replace(settings, local={})
+    with pytest.raises(OptionError, match=r"names no local server any more\. Nothing was sent"):
+        list(stream)
+    assert 1 == local.received()
 
 
 @pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.long)])

@@ -32,7 +32,7 @@ def again(face: Face, rest: str) -> Reply | None:
         OptionError: nothing was asked yet.
     """
     told = parse_line(rest, lambda word: resolve(word, face.shell.user_ns))
-    last = face.asked[-1] if face.asked else None
+    last = face.stopped or (face.asked[-1] if face.asked else None)
     if last is None:
         raise OptionError("Nothing was asked yet. Nothing was sent.")
     before = replace(last.options, yes=False)  # it was said for that one call
