@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from .engine.compose import Prompt
-from .engine.session import Engine
+from .engine.session import Engine, new_session
 from .engine.stream import Stream
 from .options import AskOptions, Options, from_keywords
 from .secrets import KEY_NAME, WHERE_KEYS_GO, Key
@@ -189,6 +189,8 @@ class _Process:
         """Forget the session: the sockets, threads and locks of a parent are of no use in its child."""
         self.lock = threading.Lock()
         self.session: Session | None = None
+        # One for its whole life: who changes the gateway, and comes back, has the session's budget but once.
+        self.name = new_session()
 
     def settings(self, chosen: Mapping[str, Any]) -> Settings:
         return load_settings(chosen, key=self.key, giver="%config")
@@ -206,14 +208,14 @@ def current(*, pace_s: float = 0.0) -> Session:
                 return before
             _process.session = None
             before.close()
-        _process.session = Session(Engine(_process.settings(_process.chosen), pace_s=pace_s))
+        _process.session = Session(Engine(_process.settings(_process.chosen), pace_s=pace_s, session=_process.name))
         return _process.session
 
 
 def simulate(*, pace_s: float) -> Session:
     """Return the simulator as this process's session, for want of a key; Python verbs do not use it."""
     settings = as_offline(current().engine.settings, "no key")
-    session = Session(Engine(settings, pace_s=pace_s), automatic=True)
+    session = Session(Engine(settings, pace_s=pace_s, session=_process.name), automatic=True)
     use(session)
     return session
 
@@ -269,8 +271,8 @@ def choose(**settings: Any) -> bool:
 
 
 def forget_choices() -> None:
-    """Take back all that ``choose`` has set, for the sessions to come."""
-    _process.chosen = {}
+    """Take back all that ``choose`` has set, and begin a life of its own for the sessions to come."""
+    _process.chosen, _process.name = {}, new_session()
 
 
 def reread() -> None:

@@ -60,10 +60,11 @@ class Engine:
         ledger: Ledger | None = None,
         client: openai.OpenAI | None = None,
         pace_s: float = 0.0,
+        session: str | None = None,
     ) -> None:
         self.settings = settings
         self._untold = settings.warnings
-        self.session = uuid.uuid4().hex[:12]
+        self.session = session or new_session()
         self.simulated = settings.offline
         home = settings.home / "offline" if self.simulated else settings.home
         team = None if self.simulated or settings.ledger is None else settings.ledger.reveal
@@ -321,6 +322,11 @@ class Engine:
                 self.reconciler.soon(row)
         except LedgerError:
             return  # the call that is about to be booked says what is wrong with the ledger
+
+
+def new_session() -> str:
+    """Return a name under which the books add up what one kernel spends in its life."""
+    return uuid.uuid4().hex[:12]
 
 
 def _closer(engine: weakref.ref[Engine]) -> Callable[[], None]:

@@ -95,7 +95,7 @@ def test_another_gateway_begins_another_session_and_says_so(kernel: Kernel) -> N
     """Its books are others; the model that was chosen stays."""
     kernel.run("from or_magic.offline import serve\nserver = serve()")
     kernel.run("%or use openai/gpt-5-mini")
-    session = "__import__('or_magic.api').api.current().engine.session"
+    session = "__import__('or_magic.api').api.current().engine.gateway.base_url"
     before = kernel.value(session)
     assert "A new session begins" in kernel.run("%config OpenRouterMagics.base_url = server.url").text
     assert "openai/gpt-5-mini" == asked(kernel)

@@ -212,7 +212,8 @@ def test_another_base_url_begins_another_session(home: Path, raw_server: RawServ
     assert choose(base_url=raw_server.url)
     assert "Hello" == ask("hi", model="m").text
     assert (True, False) == (before.engine.simulated, current().engine.simulated)
-    assert before.engine.session != current().engine.session
+    assert before is not current()
+    assert before.engine.session == current().engine.session  # a kernel has one life, and one budget of its session
     assert not choose(base_url=raw_server.url)
     assert choose(base_url=None)
     use(None)
