@@ -14,6 +14,7 @@ from ..values import EXACT, Usage
 # Conditions of an override; every other key of it is a price.
 _CONDITIONS = ("min_prompt_tokens", "utc_start", "utc_end", "utc_days")
 _NOTHING = Decimal(0)
+_MOST_USD = Decimal(10) ** 9  # also the size of a prompt is read as a price
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,4 +144,4 @@ def _price(value: object) -> Decimal | None:
         price = Decimal(str(value))
     except InvalidOperation:
         return None
-    return price if price.is_finite() and price >= 0 else None
+    return price if price.is_finite() and 0 <= price < _MOST_USD else None

@@ -527,3 +527,9 @@ def test_a_providers_own_prompt_is_covered(shared: Path) -> None:
 def test_a_prompt_with_half_a_character_still_has_a_bound() -> None:
     """File names on POSIX bring lone surrogates."""
     assert bound_usd(CHEAP, _ask("\udcff", max_tokens=5), None) is not None
+
+
+@pytest.mark.parametrize("price", ["1e999999", "1e400", "1e9", "-1", "NaN"])
+def test_a_price_that_can_be_none_is_unknown(price: str) -> None:
+    """A catalogue that is broken, or hostile, must not end every call with an overflow."""
+    assert not parse_prices({"prompt": price, "completion": "0.000001"}).known()
