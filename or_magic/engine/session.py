@@ -62,8 +62,7 @@ class Engine:
         pace_s: float = 0.0,
         session: str | None = None,
     ) -> None:
-        self.settings = settings
-        self._untold = settings.warnings
+        self.settings, self._untold = settings, settings.warnings
         self.session = session or new_session()
         self.simulated = settings.offline
         home = settings.home / "offline" if self.simulated else settings.home
@@ -78,9 +77,8 @@ class Engine:
         self._stuck: dict[str, str] = {}
         self.gateways = Gateways(settings, client, pace_s)
         self.gateway = self.gateways.main
-        self.catalog = Catalog(
-            home / f"models-{_file_name(self.gateway.name)}.json", lambda: self.gateway.get("/models")
-        )
+        catalogue = home / f"models-{_file_name(self.gateway.name)}.json"
+        self.catalog = Catalog(catalogue, lambda: self.gateway.get("/models"))
         me = user()
         self.reconciler = Reconciler(
             self.ledger, self._ask_generation, self.gateway.name, mine=lambda row: row.user in (None, me)
