@@ -126,7 +126,7 @@ class Face:
         from .. import api
 
         if api.choose(**settings):
-            print("A new session begins: another gateway has books and connections of its own.")
+            print("Another gateway answers from now on, with books and connections of its own.")
 
     def close(self) -> None:
         """Take back magics, hooks, threads and connections."""

@@ -97,12 +97,12 @@ def test_another_gateway_begins_another_session_and_says_so(kernel: Kernel) -> N
     kernel.run("%or use openai/gpt-5-mini")
     session = "__import__('or_magic.api').api.current().engine.gateway.base_url"
     before = kernel.value(session)
-    assert "A new session begins" in kernel.run("%config OpenRouterMagics.base_url = server.url").text
+    assert "Another gateway answers from now on" in kernel.run("%config OpenRouterMagics.base_url = server.url").text
     assert "openai/gpt-5-mini" == asked(kernel)
     assert before != kernel.value(session)
     assert kernel.value("server.url").strip("'") == rows(kernel)["base_url"][1]
     assert "%config" == rows(kernel)["base_url"][2]
-    assert "A new session begins" in kernel.run("%or use offline").text
+    assert "Another gateway answers from now on" in kernel.run("%or use offline").text
     assert "" == kernel.run("%or use offline").text.replace(
         "Answers now come from the offline simulator: no model writes them, and nothing is billed.\n", ""
     )

@@ -233,7 +233,7 @@ def test_offline_needs_no_key_and_says_how_to_leave(kernel: Kernel, server: RawS
     assert "still answers" in done.text
     assert [] == server.asked
     left = kernel.run(f'%config OpenRouterMagics.base_url = "{server.url}"')
-    assert "A new session begins" in left.text
+    assert "Another gateway answers from now on" in left.text
     kernel.run("%%or -m a/b\nhello")
     assert canary == bearer(server)
 
