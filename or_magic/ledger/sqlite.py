@@ -28,8 +28,8 @@ _PATIENCE_S = 60.0
 _WAL_PAGES = 200
 _PLACES = ", ".join("?" * len(COLUMNS))
 _NAMES = ", ".join(COLUMNS)
-# What a row is found by never changes. Were it named below, each settlement would write every index anew, and its commit
-# six pages instead of three.
+# What a row is found by never changes. Were it named below, each settlement would write every index anew: six pages
+# instead of three.
 _FIXED = ("row_id", "started_at", "session", "call_id")
 # What is settled stays: only a row whose cost is not known yet is written again.
 _UPSERT = f"""
