@@ -174,6 +174,8 @@ def bench_warm(ledger: Ledger, rounds: int) -> tuple[dict[str, Times], dict[str,
             "ours: tracker.plot(all=True), warm": lambda: plt.close(tracker.plot(all=True).figure),
             "ours: the same, drawn to PNG": lambda: picture(tracker.plot(all=True)),
             "ours: tracker.plot('notebook'), to PNG": lambda: picture(tracker.plot("notebook", all=True)),
+            "ours: tracker.plot('day'), to PNG": lambda: picture(tracker.plot("day", all=True)),
+            "ours: tracker.plot('latency'), to PNG": lambda: picture(tracker.plot("latency", all=True)),
             "every point of every line, to PNG": lambda: picture(every_point(frame)),
         },
     )
@@ -279,6 +281,8 @@ def main() -> None:
         "frame / read_sql of the same table": (frame_s / wall_s("frame", "pd.read_sql, SELECT *"), 0.6),
         "summary, s": (wall_s("summary", "ours: summarize(frame, 'model')"), 0.1),
         "plot to PNG, s": (wall_s("plot", "ours: the same, drawn to PNG"), 0.5),
+        "plot by day to PNG, s": (wall_s("plot", "ours: tracker.plot('day'), to PNG"), 0.5),
+        "plot of latency to PNG, s": (wall_s("plot", "ours: tracker.plot('latency'), to PNG"), 0.5),
         "open + settle / one commit": (durable_s / wall_s("durable", "one WAL FULL commit"), 3.0),
     }
     print(f"\n{'target':<48}{'found':>12}{'at most':>12}")

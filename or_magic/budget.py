@@ -107,6 +107,8 @@ def limits_of(
     zone: tzinfo | None = None,
 ) -> tuple[Limit, ...]:
     """Return the limits that a call has to keep; days, and weeks (from Monday), begin in ``zone`` or the user's."""
+    if call_usd is None and not budgets:
+        return ()
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0, tzinfo=zone)
     monday = midnight - timedelta(days=midnight.weekday())
     told = [

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..budget import SCOPES, Budgets, Limit, Standing, alert, limits_of
 from ..gateway.catalog import Catalog, Model
-from ..pricing import affordable_tokens, bound_usd, limited, max_price
+from ..pricing import Costs, costs, limited, max_price
 from ..values import EXACT, Request
 
 _LIMITS = ("max_tokens", "max_completion_tokens")
@@ -61,18 +61,15 @@ class Purse:
         if cap := self._cap(request):
             params |= _capped(params, cap)
         request = replace(request, params=params)
+        found = self._costs(request, model)  # a limit on the answer changes nothing in it
         if all(params.get(name) is None for name in _LIMITS):
-            request = limited(request, self._tokens(request, model, left_usd))
-        return request, self.bound(request)
+            request = limited(request, _tokens(request, model, found, left_usd))
+        return request, found.bound_usd(request.params) if found else None
 
     def bound(self, request: Request) -> Decimal | None:
         """Return what a request may cost at most at the catalogue's prices, or None where that cannot be said."""
-        model = self._model(request)
-        if model is None:
-            return None
-        return bound_usd(
-            model.prices, request, model.max_completion_tokens, context_tokens=model.context_tokens, find=self.find
-        )
+        found = self._costs(request, self._model(request))
+        return found.bound_usd(request.params) if found else None
 
     def alert(self, standing: Standing) -> str | None:
         """Return the sentence about a budget that is nearly spent, once for each."""
@@ -81,14 +78,6 @@ class Purse:
                 return None
             self._told.add(standing.limit)
         return alert(standing)
-
-    def _tokens(self, request: Request, model: Model | None, left_usd: Decimal) -> int:
-        most = (model.max_completion_tokens or model.context_tokens) if model else None
-        if model is None or (whole := self._affordable(request, model, left_usd)) is None:
-            return min(_BLIND_TOKENS, most or _BLIND_TOKENS)
-        share = self._affordable(request, model, EXACT.multiply(left_usd, _SHARE)) or 0
-        tokens = max(share, min(whole, _ENOUGH_TOKENS), _LEAST_TOKENS)
-        return min(tokens, most or tokens)
 
     def _cap(self, request: Request) -> dict[str, float]:
         """Return the highest list prices of all models that may answer; none where one of them is not known."""
@@ -104,11 +93,12 @@ class Purse:
             else {}
         )
 
-    def _affordable(self, request: Request, model: Model, left_usd: Decimal) -> int | None:
-        return affordable_tokens(
-            model.prices, request, left_usd, model.max_completion_tokens,
-            context_tokens=model.context_tokens, find=self.find,
-        )  # fmt: skip
+    def _costs(self, request: Request, model: Model | None) -> Costs | None:
+        if model is None:
+            return None
+        return costs(
+            model.prices, request, model.max_completion_tokens, context_tokens=model.context_tokens, find=self.find
+        )
 
     def _model(self, request: Request) -> Model | None:
         return self.find(request.model)
@@ -137,3 +127,15 @@ def _capped(params: Mapping[str, Any], cap: Mapping[str, float]) -> dict[str, An
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _tokens(request: Request, model: Model | None, found: Costs | None, left_usd: Decimal) -> int:
+    """Return the limit of an answer for which the request names none."""
+    most = (model.max_completion_tokens or model.context_tokens) if model else None
+    if found is None:
+        return min(_BLIND_TOKENS, most or _BLIND_TOKENS)
+    tokens = found.affordable_tokens(request.params, EXACT.multiply(left_usd, _SHARE))
+    if tokens < _ENOUGH_TOKENS:
+        whole = found.affordable_tokens(request.params, left_usd)
+        tokens = max(tokens, min(whole, _ENOUGH_TOKENS), _LEAST_TOKENS)
+    return min(tokens, most or tokens)

@@ -50,11 +50,12 @@ class Stack:
         self._lock = threading.Lock()
         self._limiters: dict[str, Limiter] = {}
         self.breakers = Breakers()
+        self._main_desk = self._desk(gateways.main.name)  # once: whose it is, and on which host, is looked up for it
 
     def send(self) -> Send:
         """Return the Send of a call that begins now."""
         main = self._gateways.main
-        return fallback(self._around(main, main.send, self._desk(main.name)), self._elsewhere)
+        return fallback(self._around(main, main.send, self._main_desk), self._elsewhere)
 
     def limits(self) -> list[str]:
         """Return a line for each limit a minute that counts or holds something."""

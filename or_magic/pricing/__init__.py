@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from ..estimate import estimate_tokens
-from .bound import Priced, affordable_tokens, bound_usd, limited
+from .bound import Costs, Priced, affordable_tokens, bound_usd, costs, limited
 from .extras import only_tokens
 from .judge import Verdict, verdict
 from .prices import Prices, likely_usd, listed_usd, max_price, parse_prices
 
 __all__ = [
+    "Costs",
     "Priced",
     "Prices",
     "Verdict",
     "affordable_tokens",
     "bound_usd",
+    "costs",
     "estimate_tokens",
     "likely_usd",
     "limited",

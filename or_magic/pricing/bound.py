@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from typing import Any, Protocol
@@ -43,6 +43,56 @@ class Priced(Protocol):
 Find = Callable[[str], Priced | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What one request may cost, by how long its answer may be; made once, however often that is asked."""
+
+    bills: tuple[_Bill, ...]
+
+    def bound_usd(self, params: Mapping[str, Any]) -> Decimal | None:
+        """Return what it may cost at most under the limit that ``params`` name, or None where nothing limits it."""
+        asked = _asked(params)
+        if asked is None and any(bill.longest is None for bill in self.bills):
+            return None
+        bound = _dearest(self.bills, _LONGEST if asked is None else asked)
+        return bound if bound < _MOST_USD else None
+
+    def affordable_tokens(self, params: Mapping[str, Any], left_usd: Decimal) -> int:
+        """Return the longest answer whose bound is within ``left_usd``; never more than ``params`` ask for."""
+        known = [longest for bill in self.bills if (longest := bill.longest or bill.context)]
+        asked = _asked(params)
+        low, high = 0, asked if asked is not None else max(known, default=_LONGEST)
+        if _dearest(self.bills, high) <= left_usd:
+            return high
+        low, high = _near(self.bills, left_usd, high)
+        while low < high:  # the bound never falls when the answer gets longer
+            middle = (low + high + 1) // 2
+            if _dearest(self.bills, middle) <= left_usd:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+
+def costs(
+    prices: Prices,
+    request: Request,
+    max_completion_tokens: int | None,
+    *,
+    context_tokens: int | None = None,
+    find: Find | None = None,
+) -> Costs | None:
+    """Return what the request may cost at these prices, or None where that cannot be said.
+
+    The catalogue lists the top provider's prices; another one that serves the model may be dearer.
+    A token is at least one byte, so the bytes of the text bound its tokens, and a model's context bounds everything;
+    of documents, sound and films nothing else does. ``find`` gives the models of a fallback list. No bound is there
+    without any limit on the answer, and where the gateway may add what cannot be counted.
+    """
+    bills = _bills(prices, request, max_completion_tokens, context_tokens, find)
+    return Costs(tuple(bills)) if bills else None
+
+
 def bound_usd(
     prices: Prices,
     request: Request,
@@ -51,19 +101,9 @@ def bound_usd(
     context_tokens: int | None = None,
     find: Find | None = None,
 ) -> Decimal | None:
-    """Return what the request may cost at most at these prices, or None where that cannot be said.
-
-    The catalogue lists the top provider's prices; another one that serves the model may be dearer.
-    A token is at least one byte, so the bytes of the text bound its tokens, and a model's context bounds everything;
-    of documents, sound and films nothing else does. ``find`` gives the models of a fallback list. No bound is there
-    without any limit on the answer, and where the gateway may add what cannot be counted.
-    """
-    bills = _bills(prices, request, max_completion_tokens, context_tokens, find)
-    asked = _asked(request.params)
-    if not bills or any(asked is None and bill.longest is None for bill in bills):
-        return None
-    bound = _dearest(bills, _LONGEST if asked is None else asked)
-    return bound if bound < _MOST_USD else None
+    """Return what the request may cost at most at these prices, or None where that cannot be said (``costs``)."""
+    found = costs(prices, request, max_completion_tokens, context_tokens=context_tokens, find=find)
+    return found.bound_usd(request.params) if found else None
 
 
 def affordable_tokens(
@@ -80,22 +120,8 @@ def affordable_tokens(
     0 where not even the prompt and one token fit, None where no bound can be given. With ``limited`` the request is
     bound by ``left_usd``.
     """
-    bills = _bills(prices, request, max_completion_tokens, context_tokens, find)
-    if not bills:
-        return None
-    known = [longest for bill in bills if (longest := bill.longest or bill.context)]
-    asked = _asked(request.params)
-    low, high = 0, asked if asked is not None else max(known, default=_LONGEST)
-    if _dearest(bills, high) <= left_usd:
-        return high
-    low, high = _near(bills, left_usd, high)
-    while low < high:  # the bound never falls when the answer gets longer
-        middle = (low + high + 1) // 2
-        if _dearest(bills, middle) <= left_usd:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    found = costs(prices, request, max_completion_tokens, context_tokens=context_tokens, find=find)
+    return found.affordable_tokens(request.params, left_usd) if found else None
 
 
 def limited(request: Request, tokens: int) -> Request:
@@ -105,7 +131,7 @@ def limited(request: Request, tokens: int) -> Request:
     return replace(request, params={**others, name: tokens})
 
 
-def _near(bills: list[_Bill], left_usd: Decimal, high: int) -> tuple[int, int]:
+def _near(bills: Sequence[_Bill], left_usd: Decimal, high: int) -> tuple[int, int]:
     """Return where the longest answer lies: one place if the bound is a line, which it usually is."""
     one, two = _dearest(bills, 1), _dearest(bills, 2)
     if one < two:
