@@ -28,7 +28,7 @@ def _backfill(scope: str, key: str) -> str:
 
 def _summing(event: str, row: str, spent: str, held: str) -> str:
     return f"""
-        CREATE TRIGGER calls_{event.lower()} AFTER {event} ON calls BEGIN
+        CREATE TRIGGER calls_{event.split()[0].lower()} AFTER {event} ON calls BEGIN
             INSERT INTO sums (scope, key, spent_pico, held_pico)
             SELECT scope, key, {spent}, {held} FROM ({_KEYS.format(row)}) WHERE 1
             ON CONFLICT (scope, key) DO UPDATE SET
@@ -83,7 +83,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         _summing("INSERT", "NEW", _SPENT.format("NEW"), _HELD.format("NEW")),
         _summing("DELETE", "OLD", f"-{_SPENT.format('OLD')}", f"-({_HELD.format('OLD')})"),
         _summing(
-            "UPDATE",
+            "UPDATE OF cost_pico, held_pico, bound_pico",  # a generation id, noted before the first word, changes none
             "NEW",
             f"{_SPENT.format('NEW')} - {_SPENT.format('OLD')}",
             f"({_HELD.format('NEW')}) - ({_HELD.format('OLD')})",
