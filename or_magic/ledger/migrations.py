@@ -28,7 +28,7 @@ def _backfill(scope: str, key: str) -> str:
 
 def _summing(event: str, row: str, spent: str, held: str) -> str:
     return f"""
-        CREATE TRIGGER calls_{event.split()[0].lower()} AFTER {event} ON calls BEGIN
+        CREATE TRIGGER calls_{event.split(maxsplit=1)[0].lower()} AFTER {event} ON calls BEGIN
             INSERT INTO sums (scope, key, spent_pico, held_pico)
             SELECT scope, key, {spent}, {held} FROM ({_KEYS.format(row)}) WHERE 1
             ON CONFLICT (scope, key) DO UPDATE SET
