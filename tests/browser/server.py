@@ -84,6 +84,9 @@ def _prepare(folder: Path) -> None:
         path = folder / "settings" / "@jupyterlab" / extension / f"{plugin}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values), encoding="utf-8")
+    # An attempt that fails is shown at once: what is looked at here is how, not how often it is tried again.
+    (folder / "home").mkdir(mode=0o700)
+    (folder / "home" / "config.toml").write_text("retries = 0\ncircuit_breaker = false\n", encoding="utf-8")
     profile = folder / "ipython" / "profile_default"
     profile.mkdir(parents=True)
     (profile / "ipython_config.py").write_text('get_config().InteractiveShellApp.extensions = ["or_magic"]\n')

@@ -292,6 +292,8 @@ class Encrypting:
             raw.close()
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # else the thread that accepts stays for ever
         self._listener.close()
 
 

@@ -83,6 +83,8 @@ class Proxy:
 
     def close(self) -> None:
         self._flows.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # else the thread that accepts stays for ever
         self._listener.close()
         self.cut()
 
