@@ -19,7 +19,7 @@ from .server import Server
 TEXTS = [payload.text for payload in payloads()]
 BATCH = 100
 CELL = 24  # a cell shows fifty outputs, and an answer takes two
-EVERYDAY = {"lab": 500, "notebook": 250}
+EVERYDAY = {"lab": 200, "notebook": 100}
 _INERT_JS = (Path(__file__).parent / "inert.js").read_text(encoding="utf-8")
 # The front end's own parts come from its own server, some of them when they are first needed.
 _OWN = re.compile(r"(static|lab|api|notebooks|doc|nbextensions|kernelspecs|terminals|lsp|custom|files/static|theme)\b")
