@@ -19,7 +19,7 @@ from .server import Server
 TEXTS = [payload.text for payload in payloads()]
 BATCH = 100
 CELL = 24  # a cell shows fifty outputs, and an answer takes two
-EVERYDAY = {"lab": 200, "notebook": 100}
+EVERYDAY = {"lab": 2_000, "notebook": 400}
 _INERT_JS = (Path(__file__).parent / "inert.js").read_text(encoding="utf-8")
 # The front end's own parts come from its own server, some of them when they are first needed.
 _OWN = re.compile(r"(static|lab|api|notebooks|doc|nbextensions|kernelspecs|terminals|lsp|custom|files/static|theme)\b")
@@ -104,7 +104,7 @@ def _batches(texts: list[str]) -> Iterator[tuple[str, ...]]:
     return iter(lambda: tuple(itertools.islice(every, BATCH)), ())
 
 
-def test_hundreds_of_answers_do_nothing(server: Server, notebook: OpenNotebook, gateway: Gateway) -> None:
+def test_two_thousand_answers_do_nothing(server: Server, notebook: OpenNotebook, gateway: Gateway) -> None:
     """Each text is a whole answer, as a model that was told to attack would give it."""
     texts = TEXTS[:: max(1, len(TEXTS) // EVERYDAY[server.kind])]
     opened = notebook("1")
