@@ -130,6 +130,15 @@ class Notebook:
         self.page.wait_for_selector(_IDLE)
         self.settle()
 
+    def queued(self, number: int) -> None:
+        """Wait until the cell has been sent to the kernel, which may be busy with others."""
+        self.page.wait_for_function(
+            """([selector, number]) => {
+                 const cell = document.querySelectorAll(selector)[number];
+                 return cell?.querySelector('.jp-InputPrompt')?.innerText === '[*]:'; }""",
+            arg=[CELL, number],
+        )
+
     def settle(self) -> None:
         """Wait until two frames in a row look the same: rendering is asynchronous, and has no event of its end."""
         self.page.evaluate("() => orMagicWatch.settled()")

@@ -56,11 +56,17 @@ def test_a_refused_call_fails_in_one_or_two_lines(notebook: OpenNotebook, gatewa
 
 
 def test_run_all_stops_at_a_cell_that_failed(notebook: OpenNotebook, gateway: Gateway) -> None:
-    """What stands below would work with an answer that is not there."""
+    """What stands below would work with an answer that is not there.
+
+    The first cell ends when all are queued: a kernel cannot call off what a busy browser has not sent yet.
+    """
+    first = gateway.says("first", "Fine.", hold=2)
     gateway.says("good", "Fine.")
     gateway.says("bad", refusal=(503, {"error": {"code": 503, "message": "No instances available"}}))
-    opened = notebook("%%or\ngood", "%%or\nbad", "%%or\ngood", "print('must not run')")
+    opened = notebook("%%or\nfirst", "%%or\nbad", "%%or\ngood", "print('must not run')")
     opened.run_all()
+    opened.queued(3)
+    first.released.set()
     opened.done(1)
     assert "Fine." in opened.text(0)
     assert "ProviderError: " in opened.text(1)

@@ -49,7 +49,9 @@ class Stack:
 
         booked = account(self.gateway.send, self.ledger, desk)
         limited = rate_limit(booked, Limiter({}), pause)
-        return retry(breaker(limited, Breakers(fuse=NEVER), "offline"), pause, policy, quota=Quota())(request)
+        guarded = breaker(limited, Breakers(fuse=NEVER), "offline")
+        # Every wait is as long as its policy lets it be, so that what is measured is no matter of luck.
+        return retry(guarded, pause, policy, quota=Quota(), random=lambda: 1.0)(request)
 
     def rows(self) -> list[dict[str, Any]]:
         return books(self.ledger.path)
@@ -123,7 +125,7 @@ def test_an_unreachable_gateway_is_tried_again_without_a_row(stack: Stack) -> No
 
 def test_a_stop_from_another_thread_ends_the_wait_at_once(stack: Stack) -> None:
     """As the notebook's stop button does; the row of the attempt before stays as it was settled."""
-    stream = stack.send(asking("offline/error-503"), Policy(first_s=50.0, longest_s=50.0, longest_wait_s=60.0))
+    stream = stack.send(asking("offline/error-503"), Policy(first_s=20.0, longest_s=20.0, longest_wait_s=60.0))
     brake = stack.gateway.brake("offline/error-503")
     began, events = time.monotonic(), []
     for event in stream:
@@ -133,7 +135,7 @@ def test_a_stop_from_another_thread_ends_the_wait_at_once(stack: Stack) -> None:
     closed = last(events)
     assert isinstance(closed.error, CallInterruptedError)
     assert "Nothing was billed." == closed.error.billed
-    assert time.monotonic() - began < 40.0
+    assert time.monotonic() - began < 10.0
     assert ["error"] == [row["status"] for row in stack.rows()]
 
 
