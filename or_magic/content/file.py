@@ -11,7 +11,7 @@ from .data_url import data_url
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A document by ``url`` or by its bytes."""
+    """A document by ``url`` or by its bytes; ``note`` is for the user."""
 
     kind: ClassVar[str] = "file"
 
@@ -19,6 +19,7 @@ class File:
     url: str | None = None
     data: bytes | None = field(default=None, repr=False)
     media_type: str = "application/pdf"
+    note: str = field(default="", compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the request's content part (WIRE.md §3)."""

@@ -11,13 +11,14 @@ from .data_url import data_url, split_data_url
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture by ``url`` (fetched by the provider, never here) or by its bytes."""
+    """A picture by ``url`` (fetched by the provider, never here) or by its bytes; ``note`` says what was done to it."""
 
     kind: ClassVar[str] = "image"
 
     url: str | None = None
     data: bytes | None = field(default=None, repr=False)
     media_type: str = "image/png"
+    note: str = field(default="", compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the request's content part (WIRE.md §3)."""

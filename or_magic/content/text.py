@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A piece of text: a fragment of a stream or a whole part; the two are the same type."""
+    """A piece of text: a fragment of a stream or a whole part; the two are the same type.
+
+    ``cache_control`` asks the provider to keep the prompt up to here, such as ``{"type": "ephemeral"}`` (WIRE.md §2).
+    """
 
     kind: ClassVar[str] = "text"
 
     text: str
     refusal: bool = False
+    cache_control: Mapping[str, Any] | None = field(default=None, hash=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the request's content part (WIRE.md §3)."""
-        return {"type": "text", "text": self.text}
+        told: dict[str, Any] = {"type": "text", "text": self.text}
+        return told if self.cache_control is None else {**told, "cache_control": dict(self.cache_control)}
 
 
 def read_content(value: object) -> Iterator[Text]:

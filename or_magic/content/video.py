@@ -10,13 +10,14 @@ from .data_url import data_url
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video by ``url`` (which ones work depends on the provider) or by its bytes."""
+    """A video by ``url`` (which ones work depends on the provider) or by its bytes; ``note`` is for the user."""
 
     kind: ClassVar[str] = "video"
 
     url: str | None = None
     data: bytes | None = field(default=None, repr=False)
     media_type: str = "video/mp4"
+    note: str = field(default="", compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the request's content part (WIRE.md §3)."""

@@ -11,7 +11,7 @@ from typing import Any
 from ..budget import Standing
 from ..content import Part, Text
 from ..errors import OptionError
-from ..media import part_of
+from ..media import attached, part_of
 from ..options import Options
 from ..settings import Settings
 from ..template import expand
@@ -59,7 +59,8 @@ def compose(
     messages = []
     if options.system is not None:
         messages.append(Message("system", _text_parts(_expanded(options.system, values))))
-    parts = _parts(prompt, values)
+    documents, shown = attached(options.attach)
+    parts = (*documents, *_parts(prompt, values), *shown)
     if not any(not isinstance(part, Text) or part.text.strip() for part in parts):
         raise OptionError("The prompt is empty. Nothing was sent.")
     messages.append(Message("user", parts))

@@ -37,6 +37,7 @@ from .compose import Preview, Prompt, compose, is_local, local_name
 from .drift import KeyWatch
 from .explain import explain
 from .gateways import Gateways
+from .prepare import notices, prepared
 from .purse import Purse
 from .stack import Stack
 from .stream import Stream, with_figures
@@ -128,7 +129,7 @@ class Engine:
             warnings.warn(text, SettingsWarning, stacklevel=3)
         self._begin_chores()
         origin = replace(origin or Origin(), call_id=uuid.uuid4().hex, tag=options.tag)
-        request = compose(prompt, options, self.settings, origin, values=values)
+        request = prepared(compose(prompt, options, self.settings, origin, values=values), self.catalog, self.gateway)
         call_id = origin.call_id
         stream = Stream(
             self._followed(request),
@@ -143,6 +144,7 @@ class Engine:
 
     def _followed(self, request: Request) -> Generator[Event, None, None]:
         """Send a request, or ask the model that has answered in its place before."""
+        yield from notices(request)
         stuck = self._stuck.get(request.model) if self.settings.fallback_sticky else None
         if stuck is not None and (not is_local(stuck) or local_name(stuck)[0] in self.settings.local):
             yield Notice("fallback", f"{stuck} is asked: it answered in place of {request.model} before")
@@ -198,7 +200,8 @@ class Engine:
         Raises:
             OptionError, TemplateError, MediaError: it cannot be composed.
         """
-        request = compose(prompt, options, self.settings, Origin(tag=options.tag), values=values)
+        origin = Origin(tag=options.tag)
+        request = prepared(compose(prompt, options, self.settings, origin, values=values), self.catalog, self.gateway)
         standings = self.ledger.standings(self._purse.limits(request, datetime.now(UTC)))
         left = min([standing.left_usd for standing in standings], default=None)
         fitted, bound_usd = self._purse.fit(request, None if request.waived else left)

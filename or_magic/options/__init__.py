@@ -51,6 +51,7 @@ class AskOptions(TypedDict, total=False):
     stop: Sequence[str]
     params: Mapping[str, Any]
     reasoning: str | int
+    attach: Any
     tag: str
     no_stream: bool
     provider: Sequence[str]
@@ -75,6 +76,7 @@ class Options:
     stop: tuple[str, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     reasoning: str | int | None = None
+    attach: tuple[Any, ...] = ()  # a str is a path or a URL that the user wrote there
     tag: str | None = None
     no_stream: bool = False
     provider: tuple[str, ...] = ()
@@ -129,7 +131,7 @@ def format_line(options: Options) -> str:
             words.append(option)
         elif value is not None and value is not False:
             told = value if isinstance(value, tuple) else (value,)
-            words += [f"{option}={item!r}" if isinstance(item, float) else f"{option}={item}" for item in told]
+            words += [f"{option}={_written(item)}" for item in told]
     words += [f"--param={name}={json.dumps(value)}" for name, value in options.params.items()]
     return shlex.join(words)
 
@@ -149,10 +151,18 @@ def from_keywords(keywords: Mapping[str, Any]) -> Options:
             raise OptionError(f"{name}={value!r} is not {noun}. Nothing was sent.")
     for name in _LISTS:
         if name in told:
-            told[name] = (told[name],) if isinstance(told[name], str) else tuple(told[name])
+            told[name] = tuple(told[name]) if isinstance(told[name], (list, tuple)) else (told[name],)
     if "budget" in told:
         told["budget"] = parse_usd(told["budget"])
     return replace(Options(), **told)
+
+
+def _written(item: Any) -> str:
+    if isinstance(item, float):
+        return repr(item)
+    # What a variable held is not written out: it may be megabytes.
+    told = isinstance(item, (str, int, Decimal)) or hasattr(item, "__fspath__")
+    return str(item) if told else f"<{type(item).__name__}>"
 
 
 def _is_said(value: Any) -> bool:
@@ -179,7 +189,7 @@ def _is_usd(value: Any) -> bool:
         return False
 
 
-_LISTS = ("stop", "provider", "fallback")
+_LISTS = ("stop", "attach", "provider", "fallback")
 _Check = tuple[str, Callable[[Any], bool]]
 _TEXT: _Check = ("a str", lambda value: isinstance(value, str))
 _NUMBER: _Check = ("a number", _is_number)
@@ -197,6 +207,7 @@ _KEYWORDS: Mapping[str, _Check] = {
     "params": ("a mapping", lambda value: isinstance(value, Mapping)),
     "reasoning": (f"one of {', '.join(EFFORTS)}, or a number of tokens",
                   lambda value: value in EFFORTS if isinstance(value, str) else _is_integer(value) and value > 0),
+    "attach": ("something to attach", lambda _: True),
     "tag": _TEXT,
     "no_stream": _FLAG,
     "provider": _WORDS,

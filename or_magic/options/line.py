@@ -18,6 +18,7 @@ _KEY_WORDS = ("--api-key", "--key", "--apikey", "--api_key")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 FORMATS = ("markdown", "text", "code")
 SORTS = ("price", "throughput", "latency")
+FETCHED = ("https://", "http://", "data:")  # a text that begins so is an address wherever it comes from
 
 Resolve = Callable[[str], Any]
 
@@ -104,6 +105,18 @@ class _Read:
     def pair(self, word: str) -> tuple[list[str], Any]:
         return _pair(word, self._resolve)
 
+    def attachment(self, word: str) -> Any:
+        """Return the path or URL as it was written, or what a variable holds; a text in a variable names no file."""
+        if not word.startswith("$"):
+            return word
+        found = self._resolve(word)
+        if isinstance(found, str) and found is not word and not found.startswith(FETCHED):
+            raise argparse.ArgumentTypeError(
+                f"{word} holds text, and a text never names a file: write the path on the line, or put a Path into "
+                "the variable; what a text says goes into the prompt"
+            )
+        return found
+
     def one_of(self, words: Sequence[str]) -> Callable[[str], str]:
         return lambda word: _choice(self._resolve(word), words)
 
@@ -137,6 +150,8 @@ def _add_core(say: Callable[..., None], group: Any, read: _Read) -> None:
     say(group, "--max-tokens", metavar="N", type=read.count, help="the longest answer, in tokens")
     say(group, "-r", "--reasoning", metavar="LEVEL", type=read.level, choices=EFFORTS,
         help="how much to think first: none minimal low medium high xhigh max, or a number of tokens")  # fmt: skip
+    say(group, "-a", "--attach", "--image", metavar="FILE", action="append", type=read.attachment,
+        help="send a file, URL or $variable along: picture, PDF, sound, video, text, CSV; may be repeated")  # fmt: skip
     say(group, "-o", "--out", metavar="NAME", type=_identifier, help="bind the Reply to NAME")
     say(group, "-f", "--format", metavar="HOW", type=read.one_of(FORMATS), choices=FORMATS,
         help="how it is shown: markdown, text, or code (the first code block goes into a new cell below)")  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..estimate import estimate_tokens
 from .bound import Costs, Priced, affordable_tokens, bound_usd, costs, limited
+from .caching import dearer_usd, keeps, keeps_an_hour, least_kept_tokens, saved_usd
 from .extras import only_tokens
 from .judge import Verdict, verdict
 from .prices import Prices, likely_usd, listed_usd, max_price, parse_prices
@@ -16,12 +17,17 @@ __all__ = [
     "affordable_tokens",
     "bound_usd",
     "costs",
+    "dearer_usd",
     "estimate_tokens",
+    "keeps",
+    "keeps_an_hour",
+    "least_kept_tokens",
     "likely_usd",
     "limited",
     "listed_usd",
     "max_price",
     "only_tokens",
     "parse_prices",
+    "saved_usd",
     "verdict",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ..content import Part, Reasoning, join
+from ..content import ParsedFile, Part, Reasoning, join
 from ..errors import CallError
 from ..events import Closed, Event, Metered, Notice, Opened, Piece
 from ..values import Reply, Status, Usage
@@ -49,7 +50,9 @@ class Accumulation:
         """Return the reply of what has come; ``unfinished`` is its status if no Closed came."""
         closed = self._closed if self._closed and self._closed.final else Closed(unfinished)
         return Reply(
-            parts=tuple(_signed(part, self._author(closed)) for part in join(self._fragments)),
+            parts=tuple(
+                _signed(part, self._author(closed)) for part in join([*self._fragments, *_parsed_files(closed.error)])
+            ),
             usage=self._usage,
             model=closed.model,
             model_requested=self._model_requested,
@@ -81,3 +84,13 @@ class Accumulation:
 
 def _signed(part: Part, model: str | None) -> Part:
     return replace(part, model=model) if isinstance(part, Reasoning) and part.model is None else part
+
+
+def _parsed_files(error: CallError | None) -> Iterator[ParsedFile]:
+    """Yield what was read out of documents before the model failed: it is paid, and can be sent back (WIRE.md §3)."""
+    body = error.body if error else None
+    metadata = body.get("metadata") if isinstance(body, Mapping) else None
+    told = metadata.get("file_annotations") if isinstance(metadata, Mapping) else None
+    for item in told if isinstance(told, list) else ():
+        if isinstance(item, Mapping) and item.get("type") == "file" and isinstance(item.get("file"), Mapping):
+            yield ParsedFile(item)

@@ -41,7 +41,7 @@ def _encode_message(message: Message, model: str) -> Iterator[dict[str, Any]]:
 
 
 def _encode_content(parts: Sequence[Part]) -> str | list[Any]:
-    if all(isinstance(part, Text) for part in parts):
+    if all(isinstance(part, Text) and part.cache_control is None for part in parts):
         return "".join([part.text for part in parts if isinstance(part, Text)])
     return [part.to_json() for part in parts]
 

@@ -9,19 +9,18 @@ from typing import Any
 
 import pytest
 
-from or_magic import media
 from or_magic.api import Session
 from or_magic.content import Audio, File, Image, Text, Video
 from or_magic.errors import MediaError, OptionError
-from or_magic.media import part_of
+from or_magic.media import files, part_of
 
 from .kit import books, png
 
 KINDS: dict[str, tuple[bytes, type, str | None]] = {
     "png": (png(), Image, "image/png"),
     "jpeg": (b"\xff\xd8\xff\xe0" + b"x" * 20, Image, "image/jpeg"),
-    "gif": (b"GIF89a" + b"x" * 20, Image, "image/gif"),
-    "webp": (b"RIFF\x10\0\0\0WEBPVP8 " + b"x" * 20, Image, "image/webp"),
+    "gif": (b"GIF89a\x10\0\x10\0" + b"x" * 20, Image, "image/gif"),
+    "webp": (b"RIFF\x10\0\0\0WEBPVP8X\n\0\0\0" + bytes(20), Image, "image/webp"),
     "pdf": (b"%PDF-1.7\n" + b"x" * 20, File, None),
     "wav": (b"RIFF\x10\0\0\0WAVEfmt " + b"x" * 20, Audio, "wav"),
     "mp3 with a tag": (b"ID3\x04\0\0" + b"x" * 20, Audio, "mp3"),
@@ -114,7 +113,7 @@ def test_a_device_is_not_read() -> None:
 
 def test_size_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the file is read, and for bytes too."""
-    monkeypatch.setattr(media, "MAX_BYTES", 100)
+    monkeypatch.setattr(files, "MAX_BYTES", 100)
     (tmp_path / "large").write_bytes(b"x" * 101)
     for thing in (tmp_path / "large", b"x" * 101):
         with pytest.raises(MediaError, match="larger"):
