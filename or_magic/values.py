@@ -169,6 +169,7 @@ class Reply:
     latency_s: float | None = None
     first_token_s: float | None = None
     earlier: Total = Total()  # what the attempts before this answer cost
+    saved_usd: Decimal | None = None  # by the provider's cache of prompts; below 0 where writing it cost more
     listed_usd: Decimal | None = None  # what its tokens cost at the catalogue's prices; None where that is not known
 
     @property

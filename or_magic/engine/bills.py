@@ -13,8 +13,8 @@ from ..content import Image
 from ..estimate import Calibration, PartTokens, Range, calibrate, estimate
 from ..gateway.catalog import Model
 from ..ledger import Ledger
-from ..pricing import likely_usd, listed_usd, only_tokens, verdict
-from ..values import Reply, Request, Row, dollars
+from ..pricing import keeps_an_hour, likely_usd, listed_usd, only_tokens, saved_usd, verdict
+from ..values import Reply, Request, Row, Usage, dollars
 
 Find = Callable[[str], Model | None]
 
@@ -90,26 +90,35 @@ def list_price(reply: Reply, row: Row | None, request: Request, find: Find) -> D
     """Return what the reply's tokens cost at the catalogue's prices, or None where these do not explain its bill."""
     if reply.usage is None or reply.gateway not in _PRICED or not only_tokens(request):
         return None
-    model = _served(reply, request, find)
+    model = _served(reply.model, request, find)
     if model is None or (_shows(request) and "image" in model.prices.usd):
         return None  # some catalogues price a token of a picture, others the whole (WIRE.md §8)
-    an_hour = '"1h"' in str(request.params.get("cache_control", "")).replace("'", '"')
-    return listed_usd(model.prices, reply.usage, at=row.started_at if row else None, cached_for_an_hour=an_hour)
+    at, an_hour = row.started_at if row else None, keeps_an_hour(request)
+    return listed_usd(model.prices, reply.usage, at=at, cached_for_an_hour=an_hour)
+
+
+def saved(request: Request, row: Row, usage: Usage, find: Find) -> Decimal | None:
+    """Return what cached tokens cost less than they would have cost afresh, or None where that cannot be said."""
+    if row.gateway not in _PRICED:
+        return None
+    model = _served(row.model, request, find)
+    prices = model.prices if model else None
+    return saved_usd(prices, usage, at=row.started_at, an_hour=keeps_an_hour(request))
 
 
 def _shows(request: Request) -> bool:
     return any(isinstance(part, Image) for message in request.messages for part in message.parts)
 
 
-def _served(reply: Reply, request: Request, find: Find) -> Model | None:
+def _served(served: str | None, request: Request, find: Find) -> Model | None:
     """Return the entry that answered; None where several with other prices go by its name (WIRE.md §4)."""
     others = request.params.get("models")
     asked = [request.model, *(others if isinstance(others, (list, tuple)) else ())]
     known = [model for name in asked if isinstance(name, str) and (model := find(name)) is not None]
-    fitting = [model for model in known if reply.model in (None, model.id, model.canonical)]
+    fitting = [model for model in known if served in (None, model.id, model.canonical)]
     if fitting:
         return fitting[0] if all(model.prices == fitting[0].prices for model in fitting) else None
-    return find(reply.model) if reply.model else None
+    return find(served) if served else None
 
 
 def learnt(ledger: Ledger, model: str) -> tuple[Calibration, Range]:

@@ -78,7 +78,7 @@ def _advice(needed: set[str], models: Models) -> str:
     ]  # fmt: skip
     paid = [model for model in able if model.prices.usd["prompt"] or model.prices.usd["completion"]]
     cheapest = [min(found, key=_price_of) for found in (able, paid) if found]
-    told = " or ".join([f"{model.id} ({_price(model)})" for model in dict.fromkeys(cheapest)])
+    told = " or ".join(dict.fromkeys(f"{model.id} ({_price(model)})" for model in cheapest))
     return f"The cheapest that can: {told}." if told else "The catalogue knows no model that can."
 
 

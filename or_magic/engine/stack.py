@@ -17,6 +17,7 @@ from ..middleware.retry import Policy, retry
 from ..pricing import estimate_tokens
 from ..settings import Settings
 from ..values import Request, Row
+from .bills import saved
 from .compose import is_local
 from .gateways import Gateways
 from .purse import Purse
@@ -86,6 +87,7 @@ class Stack:
             alert=purse.alert,
             estimate=estimate_tokens,
             stopped=self._stopped,
+            saved=lambda request, row, usage: saved(request, row, usage, purse.find),
         )
 
     def _local(self, model: str) -> Send | None:

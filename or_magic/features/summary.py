@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Codes = npt.NDArray[np.int64]
     Mask = npt.NDArray[np.bool_]
 
-_TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens")
 
 
 def summarize(frame: pd.DataFrame, by: str | Sequence[str] = "model", *, running: str | None = None) -> pd.DataFrame:
@@ -33,7 +33,7 @@ def summarize(frame: pd.DataFrame, by: str | Sequence[str] = "model", *, running
 
     ``calls`` counts attempts. ``success_rate`` is the share of ok and cached among the settled ones. ``cost_usd`` is
     the sum of what was billed, ``estimated_usd`` of what was not told and is estimated; ``unknown_calls`` are those
-    that neither sum holds.
+    that neither sum holds. ``saved_usd`` is what providers' caches of prompts saved, net of what writing them cost.
 
     Raises:
         OptionError: there is no such column.
@@ -57,6 +57,7 @@ def summarize(frame: pd.DataFrame, by: str | Sequence[str] = "model", *, running
             "cost_usd": cost_usd / PICO_PER_USD,
             "mean_cost_usd": cost_usd / priced / PICO_PER_USD,
             "estimated_usd": _sums(codes, estimated, calls)[0] / PICO_PER_USD,
+            "saved_usd": _sums(codes, np.rint(frame["saved_usd"].to_numpy() * PICO_PER_USD), calls)[0] / PICO_PER_USD,
             "unknown_calls": np.bincount(codes[unknown], minlength=len(keys)),
         }
     order = np.argsort(-figures["cost_usd"], kind="stable")  # NaN last; equal costs stay in the keys' order

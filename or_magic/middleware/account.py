@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Protocol
 
 from ..budget import Limit, Standing, Terms
@@ -52,7 +53,8 @@ class Desk:
     """Who keeps the books: the session and gateway a row names, and what money can be said beforehand.
 
     ``fit`` returns the request as it may be sent if so much is left (None: no budget), and what it may cost at most.
-    ``free`` is a gateway that never bills. ``stopped`` is told of calls that a budget has stopped.
+    ``free`` is a gateway that never bills. ``stopped`` is told of calls that a budget has stopped. ``saved`` says what
+    the provider's cache of prompts has saved.
     """
 
     session: str
@@ -63,6 +65,7 @@ class Desk:
     alert: Callable[[Standing], str | None] = lambda _: None
     estimate: Callable[[Request], int | None] = lambda _: None
     stopped: Callable[[], None] = lambda: None
+    saved: Callable[[Request, Row, Usage], Decimal | None] = lambda _request, _row, _usage: None
     free: bool = False
     user: str | None = field(default_factory=user)
     host: str = field(default_factory=socket.gethostname)
@@ -74,7 +77,7 @@ def account(send: Send, books: Books, desk: Desk) -> Send:
     """Return ``send`` with books: whatever ends the stream, and however, its row is settled."""
 
     def accounted(request: Request) -> Generator[Event, None, None]:
-        entry = _Entry(_open_row(request, desk), desk)
+        entry = _Entry(request, desk)
         stream: Generator[Event, None, None] | None = None
         try:
             request = _open(entry, request, books, desk)
@@ -128,8 +131,9 @@ def _open(entry: _Entry, request: Request, books: Books, desk: Desk) -> Request:
 class _Entry:
     """One row while its attempt runs."""
 
-    def __init__(self, row: Row, desk: Desk) -> None:
-        self.row = row
+    def __init__(self, request: Request, desk: Desk) -> None:
+        self.row = _open_row(request, desk)
+        self._saved = partial(desk.saved, request)
         self.limits: tuple[Limit, ...] = ()
         self.opened = self.settled = False
         self._free = desk.free
@@ -156,7 +160,7 @@ class _Entry:
         cost_usd, source = _cost(closed, self._usage, self.row.bound_usd)
         if self._free:
             cost_usd, source = Decimal(0), "none"
-        return replace(
+        row = replace(
             self.row,
             status=closed.status,
             finish_reason=closed.finish_reason,
@@ -176,6 +180,7 @@ class _Entry:
             first_token_s=None if self._first is None else self._first - self._started,
             latency_s=self._clock() - self._started,
         )
+        return row if self._free or closed.cached else replace(row, saved_usd=self._saved(row, usage))
 
 
 def _settle(entry: _Entry, closed: Closed, books: Books, desk: Desk) -> Iterator[Notice]:

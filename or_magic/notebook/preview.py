@@ -9,10 +9,11 @@ from typing import Any
 
 from .. import neutral
 from ..budget import amount
-from ..content import Part, Text
+from ..content import Audio, File, Image, Part, Text, Video
 from ..engine.bills import Expected
 from ..engine.compose import Preview
 from ..estimate import PartTokens
+from ..estimate.media import picture_size
 from ..values import dollars
 
 
@@ -63,8 +64,34 @@ def _money(preview: Preview) -> Iterator[str]:
 
 def _told(part: Part) -> str:
     if isinstance(part, Text):
-        return neutral.plain(part.text)
+        kept = (
+            "" if part.cache_control is None else f"\n[the provider is asked to keep the prompt up to here{_ttl(part)}]"
+        )
+        return neutral.plain(part.text) + kept
+    if isinstance(part, Audio):
+        return f"[audio: {part.format}, {len(part.base64) * 3 // 4:,} bytes]"
+    if isinstance(part, (Image, File, Video)):
+        return neutral.plain(f"[{part.kind}: {', '.join(_facts(part))}]")
     return f"[{part.kind}: {_size(part.to_json()):,} characters of JSON]"
+
+
+def _facts(part: Image | File | Video) -> Iterator[str]:
+    if isinstance(part, File):
+        yield part.filename
+    if part.data is None:
+        yield f"at {part.url}, not fetched here"
+    else:
+        size = picture_size(part.data) if isinstance(part, Image) else None
+        yield part.media_type
+        yield from [f"{size[0]:,} × {size[1]:,} pixels"] if size else []
+        yield f"{len(part.data):,} bytes"
+    if part.note:
+        yield part.note
+
+
+def _ttl(part: Text) -> str:
+    ttl = (part.cache_control or {}).get("ttl")
+    return f" for {ttl}" if ttl else ""
 
 
 def _size(value: Any) -> int:

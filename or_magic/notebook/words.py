@@ -10,7 +10,7 @@ from typing import Any
 from .. import neutral
 from ..content import Citation
 from ..pricing import verdict
-from ..values import Reply, Total, dollars
+from ..values import Reply, Total, Usage, dollars
 from .pages import closed
 
 Bundle = dict[str, Any]
@@ -114,7 +114,7 @@ def status_line(reply: Reply, total: Total | None, *notes: str) -> str:
         words.append(f"{reply.latency_s:.1f} s{first}")
     if reply.usage and reply.usage.prompt_tokens is not None and reply.usage.completion_tokens is not None:
         words.append(f"{reply.usage.prompt_tokens:,} → {reply.usage.completion_tokens:,} tokens")
-    words.append(bill(reply))
+    words += [*kept(reply), bill(reply)]
     if total is not None:
         words.append(f"session {total.at_least}")
     return " · ".join([*words, *notes])
@@ -154,6 +154,22 @@ def _before(reply: Reply) -> Iterator[str]:
     ]
     if words := " and ".join([part for part in told if part]):
         yield f"{words} for earlier attempts"
+
+
+def kept(reply: Reply) -> Iterator[str]:
+    """Yield what the provider's cache of prompts did, where it did something."""
+    usage, saved_usd = reply.usage or Usage(), reply.saved_usd
+    told = [
+        f"cached {usage.cached_tokens:,} tokens" if usage.cached_tokens else "",
+        f"wrote {usage.cache_write_tokens:,} to the cache" if usage.cache_write_tokens else "",
+    ]
+    words = [word for word in told if word]
+    if not words:
+        return
+    if saved_usd:
+        amount = f"{dollars(abs(saved_usd), digits=4)}{' simulated' * reply.simulated}"
+        words.append(f"saved {amount}" if saved_usd > 0 else f"{amount} dearer this once")
+    yield ", ".join(words)
 
 
 def bill(reply: Reply) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from ..content import Audio, Citation, File, Image, Part, Reasoning, Text, Video
 from ..estimate.media import most_picture_tokens
 from ..values import EXACT, Request
+from .caching import dearer_usd, keeps
 from .extras import Extras, extras
 from .prices import Prices
 
@@ -21,6 +22,7 @@ _MOST_USD = Decimal(10) ** 6  # a dearer answer is a broken price
 _TOKENS_PER_MESSAGE = 8  # role marks and separators of every template we know are fewer
 _LIMITS = ("max_completion_tokens", "max_tokens")
 _LONGEST = 2**20  # an answer's tokens where neither request nor catalogue limits them
+_AN_HOUR = 2  # times the price of a prompt is what keeping it for an hour costs where no catalogue tells it
 _PER_TOKEN = 10  # a price of a picture that is hardly more than a token's is one of its tokens (WIRE.md §8)
 
 
@@ -151,6 +153,7 @@ class _Bill:
     text: int
     pictures: tuple[int, ...]
     open_ended: bool
+    keeps: str | None
     context: int | None
     longest: int | None
     extras: Extras
@@ -168,16 +171,21 @@ class _Bill:
             picture_usd, fees_usd = usd.get("image", _NOTHING) if self.pictures else _NOTHING, _NOTHING
             if picture_usd > usd["prompt"] * _PER_TOKEN:
                 picture_usd, fees_usd = _NOTHING, picture_usd * len(self.pictures)
-            prompt_usd = max([picture_usd, *_rates(usd, self.kinds)])
+            prompt_usd = max([picture_usd, *_rates(usd, self.kinds, self.keeps)])
             completion_usd = max(usd["completion"], usd.get("internal_reasoning", _NOTHING))
             once_usd = prompt_usd * tokens + completion_usd * answer + fees_usd + usd.get("request", _NOTHING)
             return once_usd * rounds + self.extras.usd(usd.get("web_search"))
 
 
-def _rates(usd: Mapping[str, Decimal], kinds: frozenset[str]) -> Iterator[Decimal]:
+def _rates(usd: Mapping[str, Decimal], kinds: frozenset[str], keeps: str | None) -> Iterator[Decimal]:
+    """Yield what a token of the prompt may cost; ``keeps``: for how long the provider is asked to keep it."""
     for name, price in usd.items():
         if name == "prompt" or "cache_write" in name or any(name in _OF_KIND[kind] for kind in kinds):
             yield price
+        if keeps and "cache_write" in name:
+            yield usd["prompt"] + dearer_usd(usd["prompt"], price)
+    if keeps == "1h" and "input_cache_write_1h" not in usd:
+        yield usd["prompt"] * _AN_HOUR
 
 
 _OF_KIND = {
@@ -225,7 +233,9 @@ def _bill(model: str, prices: Prices, request: Request, longest: int | None, con
     kinds = frozenset(part.kind for part in parts if part.kind in _OF_KIND)
     longest = longest if longest and longest > 0 else None
     known = tuple(tokens for tokens in pictures if tokens is not None)
-    return _Bill(prices, kinds, text, known, open_ended, context, longest, more)
+    kept = keeps(request)
+    ttl = None if kept is None else str(kept.get("ttl", "5m"))
+    return _Bill(prices, kinds, text, known, open_ended, ttl, context, longest, more)
 
 
 def _size_bytes(part: Part) -> int:

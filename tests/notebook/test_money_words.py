@@ -53,7 +53,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 
 def _drawn(session: Session, capsys: pytest.CaptureFixture[str], *things: Any) -> list[str]:
-    draw(session.engine.preview(list(things), Options(model="openai/gpt-4o-mini", max_tokens=100)))
+    draw(session.engine.preview(list(things), Options(model="google/gemini-2.5-flash", max_tokens=100)))
     return capsys.readouterr().out.splitlines()
 
 
