@@ -10,16 +10,14 @@ import threading
 import uuid
 import warnings
 import weakref
-from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..budget import Standing
 from ..errors import CallError, LedgerError, NoKeyError
-from ..events import Event, Notice
+from ..events import Send
 from ..gateway.catalog import Catalog
 from ..gateway.http import Attribution
 from ..ledger import Ledger
@@ -28,19 +26,16 @@ from ..ledger.store import open_store
 from ..middleware.account import user
 from ..middleware.fallback import Elsewhere
 from ..options import Options
-from ..protocol.accumulate import Accumulation
 from ..secrets import WHERE_KEYS_GO, Key
 from ..settings import Settings, SettingsWarning, as_offline, check_url, with_budgets
-from ..values import Origin, Reply, Request, Row, Timeouts
-from .bills import Bills
-from .compose import Preview, Prompt, compose, is_local, local_name
+from ..values import Origin, Reply, Row, Timeouts
+from .asking import Asking
+from .compose import Preview, Prompt
 from .drift import KeyWatch
-from .explain import explain
 from .gateways import Gateways
-from .prepare import notices, prepared
 from .purse import Purse
 from .stack import Stack
-from .stream import Stream, with_figures
+from .stream import Stream
 
 if TYPE_CHECKING:
     import openai
@@ -48,7 +43,6 @@ if TYPE_CHECKING:
 _ASKED_FOR = timedelta(days=1)  # older costs are asked for only when somebody wants it
 _CLOSING_S = 5.0
 _BASELINE = Timeouts(connect_s=5.0, first_token_s=5.0, idle_s=5.0, total_s=8.0)
-_KEPT_ROWS = 1024  # of calls whose stream nobody read to its end
 
 
 class Engine:
@@ -70,12 +64,8 @@ class Engine:
         team = None if self.simulated or settings.ledger is None else settings.ledger.reveal
         self.ledger = ledger or Ledger(open_store(home / "ledger.sqlite", team))
         self._theirs = client is not None
-        # Reentrant: the collector may close a forgotten stream, and book it, wherever this thread happens to be.
         self._lock = threading.RLock()
-        self._rows: OrderedDict[str, tuple[Row, ...]] = OrderedDict()
-        self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         self._chores: threading.Thread | None = None
-        self._stuck: dict[str, str] = {}
         self.gateways = Gateways(settings, client, pace_s)
         self.gateway = self.gateways.main
         catalogue = home / f"models-{_file_name(self.gateway.name)}.json"
@@ -85,7 +75,9 @@ class Engine:
             self.ledger, self._ask_generation, self.gateway.name, mine=lambda row: row.user in (None, me)
         )
         self._purse = Purse(lambda: self.settings.budgets, self.session, self.catalog, self.gateway.name)
-        self._bills = Bills(self._purse.find)
+        self.asking = Asking(
+            lambda: self.settings, self.gateway, self.catalog, self.ledger, self._purse, send=self._send
+        )
         self.key_watch = KeyWatch(lambda: self.balance(_BASELINE), self.ledger, self.session, self.gateway.name)
         # Streams that nobody reads to their end are closed and booked while threads still run.
         self._at_exit = _closer(weakref.ref(self))
@@ -98,7 +90,7 @@ class Engine:
             session=self.session,
             settled=self._settled,
             stopped=self._look_again,
-            elsewhere=lambda local: Elsewhere(local, self.catalog.same, self._fell),
+            elsewhere=lambda local: Elsewhere(local, self.catalog.same, self.asking.fell),
         )
 
     @property
@@ -128,28 +120,7 @@ class Engine:
         for text in self.untold():
             warnings.warn(text, SettingsWarning, stacklevel=3)
         self._begin_chores()
-        origin = replace(origin or Origin(), call_id=uuid.uuid4().hex, tag=options.tag)
-        request = prepared(compose(prompt, options, self.settings, origin, values=values), self.catalog, self.gateway)
-        call_id = origin.call_id
-        stream = Stream(
-            self._followed(request),
-            Accumulation(self.gateway.name, call_id, request.model),
-            booked=partial(self._booked, request),
-            explain=lambda error, row, earlier: explain(error, row, earlier, self.catalog.models().closest),
-            stop=self.gateway.brake(call_id).pull,
-        )
-        with self._lock:
-            self._streams.add(stream)
-        return stream
-
-    def _followed(self, request: Request) -> Generator[Event, None, None]:
-        """Send a request, or ask the model that has answered in its place before."""
-        yield from notices(request)
-        stuck = self._stuck.get(request.model) if self.settings.fallback_sticky else None
-        if stuck is not None and (not is_local(stuck) or local_name(stuck)[0] in self.settings.local):
-            yield Notice("fallback", f"{stuck} is asked: it answered in place of {request.model} before")
-            request = replace(request, model=stuck)
-        yield from self.stack.send()(request)
+        return self.asking.stream(prompt, options, values, origin)
 
     def untold(self) -> tuple[str, ...]:
         """Return, once, what the settings say in vain: a mistyped name must not be passed over in silence."""
@@ -200,13 +171,7 @@ class Engine:
         Raises:
             OptionError, TemplateError, MediaError: it cannot be composed.
         """
-        origin = Origin(tag=options.tag)
-        request = prepared(compose(prompt, options, self.settings, origin, values=values), self.catalog, self.gateway)
-        standings = self.ledger.standings(self._purse.limits(request, datetime.now(UTC)))
-        left = min([standing.left_usd for standing in standings], default=None)
-        fitted, bound_usd = self._purse.fit(request, None if request.waived else left)
-        expected = self._bills.expect(fitted, self.ledger)
-        return Preview(fitted, self.gateway.body(fitted), expected, bound_usd, tuple(standings))
+        return self.asking.preview(prompt, options, values)
 
     def ask(
         self, prompt: Prompt, options: Options, *, values: Mapping[str, Any] | None = None, origin: Origin | None = None
@@ -238,10 +203,7 @@ class Engine:
 
     def close_streams(self) -> None:
         """Close every call that still runs: a stream that nobody reads is a stream that somebody pays."""
-        with self._lock:
-            running = list(self._streams)
-        for stream in running:
-            stream.close()
+        self.asking.close_streams()
 
     def close(self) -> None:
         """Close calls, connections, threads, files and the simulator."""
@@ -271,23 +233,12 @@ class Engine:
         """
         return self.ledger.standings(self._purse.all_limits(datetime.now(UTC)))
 
-    def _fell(self, asked: str, served: str) -> None:
-        """Keep the model that answered for the next calls, if the user wants that."""
-        if self.settings.fallback_sticky:
-            self._stuck[asked] = served
+    def _send(self) -> Send:
+        return self.stack.send()
 
     def _settled(self, row: Row) -> None:
-        with self._lock:
-            self._rows[row.call_id] = (*self._rows.get(row.call_id, ()), row)
-            while len(self._rows) > _KEPT_ROWS:
-                self._rows.popitem(last=False)
+        self.asking.settled(row)
         self.reconciler.soon(row)
-
-    def _booked(self, request: Request, reply: Reply, sent: bool) -> tuple[Reply, Row | None]:
-        with self._lock:
-            rows = self._rows.pop(reply.call_id, ())
-        reply, row = with_figures(reply, rows, sent=sent)
-        return self._bills.judged(reply, row, request), row
 
     def _ask_generation(self, generation_id: str) -> Mapping[str, Any]:
         told = self.gateway.get("/generation", {"id": generation_id})

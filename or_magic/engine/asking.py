@@ -1,0 +1,135 @@
+"""One call from prompt to booked reply: compose, run its rounds, and complete the reply with what the books know."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from ..events import Event, Notice, Send
+from ..gateway.catalog import Catalog
+from ..gateway.http import Gateway
+from ..ledger import Ledger
+from ..options import Options
+from ..protocol.accumulate import Accumulation
+from ..settings import Settings
+from ..values import Origin, Reply, Request, Row
+from .bills import Bills
+from .compose import Preview, Prompt, compose, is_local, local_name
+from .explain import explain
+from .prepare import notices, prepared
+from .purse import Purse
+from .rounds import rounds
+from .stream import Stream, with_figures
+
+_KEPT_ROWS = 1024  # of calls whose stream nobody read to its end
+
+
+class Asking:
+    """What a session asks with; usable from many threads. Each call follows the settings as they are when it begins."""
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        gateway: Gateway,
+        catalog: Catalog,
+        ledger: Ledger,
+        purse: Purse,
+        *,
+        send: Callable[[], Send],
+    ) -> None:
+        self._settings = settings
+        self._gateway = gateway
+        self._catalog = catalog
+        self._ledger = ledger
+        self._purse = purse
+        self._send = send
+        self._bills = Bills(purse.find)
+        # Reentrant: the collector may close a forgotten stream, and book it, wherever this thread happens to be.
+        self._lock = threading.RLock()
+        self._rows: OrderedDict[str, tuple[Row, ...]] = OrderedDict()
+        self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
+        self._stuck: dict[str, str] = {}
+
+    def stream(
+        self, prompt: Prompt, options: Options, values: Mapping[str, Any] | None, origin: Origin | None
+    ) -> Stream:
+        """Return the running call.
+
+        Raises:
+            OptionError, TemplateError, MediaError: it cannot be composed; nothing was sent.
+        """
+        origin = replace(origin or Origin(), call_id=uuid.uuid4().hex, tag=options.tag)
+        request = self._composed(prompt, options, values, origin)
+        call_id = origin.call_id
+        stream = Stream(
+            self._run(request),
+            Accumulation(self._gateway.name, call_id, request.model),
+            booked=partial(self._booked, request),
+            explain=lambda error, row, earlier: explain(error, row, earlier, self._catalog.models().closest),
+            stop=self._gateway.brake(call_id).pull,
+        )
+        with self._lock:
+            self._streams.add(stream)
+        return stream
+
+    def preview(self, prompt: Prompt, options: Options, values: Mapping[str, Any] | None) -> Preview:
+        """Return what would be sent, and what it may cost; nothing is.
+
+        Raises:
+            OptionError, TemplateError, MediaError: it cannot be composed.
+        """
+        request = self._composed(prompt, options, values, Origin(tag=options.tag))
+        standings = self._ledger.standings(self._purse.limits(request, datetime.now(UTC)))
+        left = min([standing.left_usd for standing in standings], default=None)
+        fitted, bound_usd = self._purse.fit(request, None if request.waived else left)
+        expected = self._bills.expect(fitted, self._ledger)
+        return Preview(fitted, self._gateway.body(fitted), expected, bound_usd, tuple(standings))
+
+    def close_streams(self) -> None:
+        """Close every call that still runs: a stream that nobody reads is a stream that somebody pays."""
+        with self._lock:
+            running = list(self._streams)
+        for stream in running:
+            stream.close()
+
+    def settled(self, row: Row) -> None:
+        """Keep a row for the reply that it belongs to."""
+        with self._lock:
+            self._rows[row.call_id] = (*self._rows.get(row.call_id, ()), row)
+            while len(self._rows) > _KEPT_ROWS:
+                self._rows.popitem(last=False)
+
+    def fell(self, asked: str, served: str) -> None:
+        """Keep the model that answered in place of another for the next calls, if the user wants that."""
+        if self._settings().fallback_sticky:
+            self._stuck[asked] = served
+
+    def _composed(self, prompt: Prompt, options: Options, values: Mapping[str, Any] | None, origin: Origin) -> Request:
+        request = compose(prompt, options, self._settings(), origin, values=values)
+        return prepared(request, self._catalog, self._gateway)
+
+    def _run(self, request: Request) -> Generator[Event, None, None]:
+        yield from notices(request)
+        yield from rounds(self._followed, request)
+
+    def _followed(self, request: Request) -> Generator[Event, None, None]:
+        """Send a request, or ask the model that has answered in its place before."""
+        settings = self._settings()
+        stuck = self._stuck.get(request.model) if settings.fallback_sticky else None
+        if stuck is not None and (not is_local(stuck) or local_name(stuck)[0] in settings.local):
+            yield Notice("fallback", f"{stuck} is asked: it answered in place of {request.model} before")
+            request = replace(request, model=stuck)
+        yield from self._send()(request)
+
+    def _booked(self, request: Request, reply: Reply, sent: bool) -> tuple[Reply, Row | None]:
+        with self._lock:
+            rows = self._rows.pop(reply.call_id, ())
+        reply, row = with_figures(reply, rows, sent=sent)
+        return self._bills.judged(reply, row, request), row
