@@ -24,6 +24,7 @@ from ..events import Closed, Event, Metered
 from ..protocol.decode import decode, decode_whole, parse_json
 from ..protocol.encode import encode
 from ..protocol.faults import fault_of_response, not_the_protocol
+from ..protocol.write import write_heavy
 from ..secrets import Secret, hide_pieces, redactor
 from ..values import Request, Timeouts
 from .body import Body
@@ -108,7 +109,11 @@ class Gateway:
 
     def body(self, request: Request) -> dict[str, Any]:
         """Return the JSON body that ``send`` sends."""
-        return encode(request, ask_usage=self.name not in _TELL_USAGE)
+        return encode(request, ask_usage=self._asks_usage)
+
+    @property
+    def _asks_usage(self) -> bool:
+        return self.name not in _TELL_USAGE
 
     def brake(self, call_id: str) -> Brake:
         """Return what stops a call from any thread; its stream then ends as interrupted. Keep it while it may run."""
@@ -232,10 +237,13 @@ class Gateway:
         import openai
 
         options: Any = {"headers": self._attribution.headers(), "timeout": self._timeout(request.timeouts)}
+        # A client brought along may read the body to find its address: Azure's does.
+        heavy = None if self._theirs else write_heavy(request, ask_usage=self._asks_usage)
         stream = self._client().post(
             "/chat/completions",
             cast_to=object,
-            body=self.body(request),
+            body=self.body(request) if heavy is None else None,
+            content=heavy,
             options=options,
             stream=True,
             stream_cls=openai.Stream[object],
