@@ -48,6 +48,7 @@ class ConnectOptions(TypedDict, total=False):
     circuit_breaker: bool
     local: Mapping[str, Any]
     rate_limits: Mapping[str, Mapping[str, int]]
+    presets: Mapping[str, Mapping[str, Any]]
 
 
 class Session:
@@ -168,7 +169,8 @@ def connect(
         pace_s: the pause between two pieces of the offline simulator, in seconds.
         **settings: ``base_url model app_url app_name home offline timeouts``; budgets in dollars (or "off")
             ``session_budget daily_budget weekly_budget total_budget tag_budgets``; ``fallback_models
-            fallback_sticky retries circuit_breaker``; ``local`` servers by name; ``rate_limits`` a minute by model.
+            fallback_sticky retries circuit_breaker``; ``local`` servers by name; ``rate_limits`` a minute by model;
+            ``presets`` by name.
 
     Raises:
         OptionError, SettingsError: a setting is unknown or cannot be used.

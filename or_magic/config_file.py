@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import OptionError, SettingsError
+from .options import presets
 from .private_folder import make_private_folder
 from .secrets import WHERE_KEYS_GO, looks_like_key
 from .setting_kinds import PLAIN, TABLES
@@ -29,8 +30,9 @@ except ImportError:  # Windows: two kernels that write in the same millisecond m
 
 FILE_NAME = "config.toml"
 NAMES = tuple(PLAIN)
-ALIASES = "aliases"
+ALIASES, PRESETS = "aliases", "presets"
 _KEY_NAMES = frozenset({"key", "api_key", "apikey", "token", "secret", "openrouter_api_key", "openrouter_key"})
+_ESCAPED = re.compile(r'[\x00-\x08\x0b-\x1f\x7f\\]|""|"\Z')  # a text that TOML cannot hold as it is
 _ALIAS = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
 
 
@@ -98,6 +100,20 @@ def write_entry(home: Path, table: str, name: str, value: str | None) -> bool:
     return _write(home, lambda document: _put_entry(document, table, name, value))
 
 
+def write_preset(home: Path, name: str, table: Mapping[str, Any] | None) -> bool:
+    """Keep a preset in the file, or remove it for None; return whether that changed anything.
+
+    Raises:
+        OptionError: the name or an option cannot be kept.
+        SettingsError: the file cannot be read or written; it was not changed.
+    """
+    presets.check_name(name)
+    trouble = _about_value(PRESETS, {name: table or {}})
+    if trouble or _is_key_name(name):
+        raise OptionError(f"{trouble or 'That is the name of a key.'} Nothing was changed.")
+    return _write(home, lambda document: _put_table(document, PRESETS, name, table))
+
+
 def check_setting(name: str, value: str | None) -> None:
     """Raise OptionError unless the file may hold ``name`` with this value."""
     if _is_key_name(name):
@@ -147,8 +163,9 @@ def _config(path: Path, told: Mapping[str, Any], text: str) -> tuple[Config, str
         if trouble := _about_alias(name, model):
             return Config(path), f"{_line(text, name)}{trouble}"
     unknown = [name for name in told if name not in (*NAMES, *TABLES, ALIASES)]
-    warnings = tuple(f"{path}: {_line(text, name)}{name!r} is not a setting.{_hint(name)}" for name in unknown)
-    return Config(path, settings, dict(aliases), warnings), None
+    warnings = [f"{path}: {_line(text, name)}{name!r} is not a setting.{_hint(name)}" for name in unknown]
+    warnings += [f"{path}: {_line(text, name)}{trouble}" for name, trouble in presets.broken(settings.get(PRESETS, {}))]
+    return Config(path, settings, dict(aliases), tuple(warnings)), None
 
 
 def _names(told: Mapping[str, Any]) -> Iterator[str]:
@@ -254,6 +271,39 @@ def _put_entry(document: TOMLDocument, table: str, name: str, value: str | None)
         document[table] = tomlkit.table()
     if document[table].get(name) != value:
         document[table][name] = value
+
+
+def _put_table(document: TOMLDocument, table: str, name: str, told: Mapping[str, Any] | None) -> None:
+    import tomlkit
+
+    if told is None:
+        if table in document:
+            document[table].pop(name, None)
+        return
+    if table not in document:
+        document[table] = tomlkit.table(is_super_table=True)
+    inline, is_new = isinstance(document[table], tomlkit.items.InlineTable), name not in document[table]
+    if is_new:
+        document[table][name] = tomlkit.inline_table() if inline else tomlkit.table()
+    mine = document[table][name]
+    for key in [key for key in mine if key not in told]:
+        mine.pop(key)
+    for key, value in told.items():
+        if mine.get(key) != value:
+            mine[key] = _item(value)
+    if is_new and not inline:
+        mine.add(tomlkit.nl())  # whatever comes next begins after an empty line
+
+
+def _item(value: Any) -> Any:
+    """Return a value as a person would write it: a long text over several lines, money without an exponent."""
+    import tomlkit
+
+    if isinstance(value, Decimal):
+        return tomlkit.value(f"{value:f}")
+    if isinstance(value, str) and "\n" in value and not _ESCAPED.search(value):
+        return tomlkit.value(f'"""\n{value}"""')
+    return value
 
 
 def _replace(path: Path, text: str) -> None:

@@ -129,6 +129,16 @@ def parse_paces(value: object) -> dict[str, Pace]:
     return {name: _pace(name, _table(told, example)) for name, told in _table(value, example).items()}
 
 
+def parse_presets(value: object) -> dict[str, dict[str, Any]]:
+    """Return options by the name of their preset; what they mean is read when one is used.
+
+    Raises:
+        ValueError: it is no table of tables.
+    """
+    example = "reviewer = {temperature = 0.2}"
+    return {name: dict(_table(told, "temperature = 0.2")) for name, told in _table(value, example).items()}
+
+
 def _local(name: str, told: object) -> LocalServer:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} cannot be the name of a server: it is a word of letters, digits, . - and _")
@@ -173,4 +183,9 @@ PLAIN: Mapping[str, Parse] = {
     "retries": parse_retries,
     "circuit_breaker": parse_flag,
 }
-TABLES: Mapping[str, Parse] = {"tag_budgets": parse_tags, "local": parse_locals, "rate_limits": parse_paces}
+TABLES: Mapping[str, Parse] = {
+    "tag_budgets": parse_tags,
+    "local": parse_locals,
+    "rate_limits": parse_paces,
+    "presets": parse_presets,
+}

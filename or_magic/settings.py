@@ -57,6 +57,7 @@ class Settings:
     circuit_breaker: bool = True
     local: Mapping[str, LocalServer] = field(default_factory=dict)
     rate_limits: Mapping[str, Pace] = field(default_factory=dict)
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     ledger: Secret | None = None  # an address may hold a password
     sources: Mapping[str, str] = field(default_factory=dict)
     dotenv: Path | None = None
@@ -136,13 +137,14 @@ def load_settings(
     found["ledger"] = Secret(found["ledger"]) if found.get("ledger") else None
     brought = {str(path)} | ({str(config.path)} if home_source == str(path) else set())
     _check_brought(found.get("local", {}), sources.get("local"), brought)
+    unused = _unused_presets(found, sources, brought)
     chosen = sources.get("base_url") not in brought
     keyless = keyless or _is_keyless(found["base_url"], chosen=chosen)
     foreign = not chosen and _is_foreign(found["base_url"])
     key, trouble = (
         (None, None) if found["base_url"] == OFFLINE else _key(key, places, stored=not keyless, foreign=foreign)
     )
-    told = [trouble, _about_ledger(found["ledger"], sources.get("ledger"), brought)]
+    told = [trouble, unused, _about_ledger(found["ledger"], sources.get("ledger"), brought)]
     warnings = (*config.warnings, *[text for text in told if text])
     settings = Settings(**found, key=key, sources=sources, warnings=warnings)
     check_url(settings)
@@ -248,6 +250,20 @@ def _check_brought(local: Mapping[str, LocalServer], source: str | None, brought
                 f"{source} names {name}, a server on another machine, and a .env file says that this is the config "
                 "file: no prompt goes there. Nothing was sent. Set OR_MAGIC_HOME in the environment instead."
             )
+
+
+def _unused_presets(found: dict[str, Any], sources: dict[str, str], brought: set[str]) -> str | None:
+    """Take out presets that came with a folder, and return what to know of that.
+
+    A preset may name files to send and expressions to evaluate: whoever cloned that folder has not written them.
+    """
+    if not found.get("presets") or sources.get("presets") not in brought:
+        return None
+    names, source = ", ".join(found.pop("presets")), sources.pop("presets")
+    return (
+        f"The presets of {source} ({names}) are not used: a .env file says that this is the config file. If they are "
+        "yours, set OR_MAGIC_HOME in the environment instead."
+    )
 
 
 def _about_ledger(ledger: Secret | None, source: str | None, brought: set[str]) -> str | None:

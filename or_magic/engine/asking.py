@@ -17,6 +17,7 @@ from ..gateway.catalog import Catalog
 from ..gateway.http import Gateway
 from ..ledger import Ledger
 from ..options import Options
+from ..options.presets import with_preset
 from ..protocol.accumulate import Accumulation
 from ..settings import Settings
 from ..values import Origin, Reply, Request, Row
@@ -65,6 +66,7 @@ class Asking:
         Raises:
             OptionError, TemplateError, MediaError: it cannot be composed; nothing was sent.
         """
+        options = with_preset(options, self._settings().presets)
         origin = replace(origin or Origin(), call_id=uuid.uuid4().hex, tag=options.tag)
         request = self._composed(prompt, options, values, origin)
         call_id = origin.call_id
@@ -85,6 +87,7 @@ class Asking:
         Raises:
             OptionError, TemplateError, MediaError: it cannot be composed.
         """
+        options = with_preset(options, self._settings().presets)
         request = self._composed(prompt, options, values, Origin(tag=options.tag))
         standings = self._ledger.standings(self._purse.limits(request, datetime.now(UTC)))
         left = min([standing.left_usd for standing in standings], default=None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UNSENT, CallError, CallInterruptedError, OptionError, OrMagicError
 from ..options import Options, parse_line
+from ..options.presets import with_preset
 from ..values import Origin, Reply
 from .display import show
 from .interrupt import Pressed, interrupts
@@ -31,8 +32,9 @@ def ask(face: Face, prompt: str, options: Options, *, source: str) -> Reply | No
     Raises:
         OrMagicError: the cell fails with it, so that *Run all* stops.
     """
-    values = None if options.verbatim or source == "line" else face.shell.user_ns
     engine = face.session().engine
+    told, options = options, with_preset(options, engine.settings.presets)
+    values = None if options.verbatim or source == "line" else face.shell.user_ns
     origin = Origin(source=source, cell_id=_cell_id(face.shell), notebook=_notebook(face.shell))
     try:
         if options.dry_run:
@@ -44,7 +46,7 @@ def ask(face: Face, prompt: str, options: Options, *, source: str) -> Reply | No
     except KeyboardInterrupt:
         raise _interrupted("Interrupted.", UNSENT) from None
     face.stopped = None
-    face.asked.append(Asked(origin.cell_id, prompt, options, source))
+    face.asked.append(Asked(origin.cell_id, prompt, told, source))
     asked = face.asked[-1]
     try:
         reply = _watched(face, stream, options)

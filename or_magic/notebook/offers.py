@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..gateway.catalog import Model
 from ..options import arguments
+from ..options.presets import SHIPPED
 
 if TYPE_CHECKING:
     from .commands.command import Command
@@ -48,6 +49,7 @@ class Known:
     variables: Mapping[str, Any] = field(default_factory=dict)
     tags: Iterable[str] = ()
     providers: Iterable[str] = ()
+    presets: Iterable[str] = ()
 
 
 class _Option(NamedTuple):
@@ -178,8 +180,8 @@ def _names(grammar: _Grammar, *, short: bool) -> Iterator[Offer]:
 def _values(name: str, option: _Option, known: Known) -> Iterable[Offer]:
     if option.choices:
         return [Offer(choice, option.about) for choice in option.choices]
-    if name == "--provider":
-        return [Offer(shlex.quote(provider), "provider") for provider in known.providers]
+    if source := _SOURCES_OF_OPTIONS.get(name):
+        return source(known)
     return _placed(option.metavar, known)
 
 
@@ -206,6 +208,15 @@ def _settings(_known: Known) -> Iterable[Offer]:
     return [Offer(name, "setting") for name in NAMES]
 
 
+def _providers(known: Known) -> Iterable[Offer]:
+    return [Offer(shlex.quote(provider), "provider") for provider in known.providers]
+
+
+def _presets(known: Known) -> Iterable[Offer]:
+    yours = dict.fromkeys(known.presets, "preset of yours")
+    return [Offer(name, about) for name, about in sorted({**dict.fromkeys(SHIPPED, "shipped preset"), **yours}.items())]
+
+
 def _tags(known: Known) -> Iterable[Offer]:
     return [Offer(shlex.quote(tag), "tag of this session") for tag in known.tags]
 
@@ -229,8 +240,10 @@ _SOURCES: Mapping[str, Callable[[Known], Iterable[Offer]]] = {
     "COLUMN": _columns,
     "PICTURE": _pictures,
     "alias NAME": _aliases,  # any other NAME is free
+    "preset NAME": _presets,
     "config NAME": _settings,
 }
+_SOURCES_OF_OPTIONS = {"--provider": _providers, "--preset": _presets}
 
 
 @functools.cache

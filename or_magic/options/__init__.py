@@ -24,6 +24,7 @@ from .line import (
     put,
     split_line,
 )
+from .merge import FIELDS, merged, says, without
 
 __all__ = [
     "Argument",
@@ -52,6 +53,7 @@ class AskOptions(TypedDict, total=False):
     params: Mapping[str, Any]
     reasoning: str | int
     attach: Any
+    preset: str
     tag: str
     no_stream: bool
     provider: Sequence[str]
@@ -77,6 +79,7 @@ class Options:
     params: Mapping[str, Any] = field(default_factory=dict)
     reasoning: str | int | None = None
     attach: tuple[Any, ...] = ()  # a str is a path or a URL that the user wrote there
+    preset: str | None = None
     tag: str | None = None
     no_stream: bool = False
     provider: tuple[str, ...] = ()
@@ -94,9 +97,16 @@ class Options:
     dry_run: bool = False
 
     def __or__(self, later: Options) -> Options:
-        """Return these with what ``later`` says; its params join ours."""
+        """Return these with what ``later`` says; its params join ours, and win over an option for the same field."""
         told = {f.name: value for f in fields(later) if _is_said(value := getattr(later, f.name))}
-        return replace(self, **(told | {"params": {**self.params, **later.params}}))
+        mine: Mapping[str, Any] = self.params
+        unsaid: dict[str, Any] = {}
+        for name, paths in FIELDS.items():
+            if any(says(later.params, path) for path in paths):
+                unsaid[name] = () if name in _LISTS else False if name == "zdr" else None
+            for path in paths if name in told else ():
+                mine = without(mine, path)
+        return replace(self, **(unsaid | told | {"params": merged(mine, later.params)}))
 
 
 def parse_line(line: str, resolve: Resolve = lambda word: word) -> Options:
@@ -208,6 +218,7 @@ _KEYWORDS: Mapping[str, _Check] = {
     "reasoning": (f"one of {', '.join(EFFORTS)}, or a number of tokens",
                   lambda value: value in EFFORTS if isinstance(value, str) else _is_integer(value) and value > 0),
     "attach": ("something to attach", lambda _: True),
+    "preset": _TEXT,
     "tag": _TEXT,
     "no_stream": _FLAG,
     "provider": _WORDS,

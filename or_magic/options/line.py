@@ -184,6 +184,13 @@ def _add_more(say: Callable[..., None], group: Any, read: _Read) -> None:
     say(group, "--zdr", action="store_true", help="only providers that keep no data (zero data retention)")
     say(group, "--fallback", metavar="ID", action="append", type=read.text,
         help="the model to ask where the one before fails, local:NAME where nobody is reached, or none")  # fmt: skip
+    say(
+        group,
+        "--preset",
+        metavar="NAME",
+        type=read.text,
+        help="a saved bundle of these options; what is said here wins",
+    )
     say(group, "-y", "--yes", action="store_true", help="send it this once although a budget does not cover it")
     say(group, "--no-stream", action="store_true", help="ask for the answer in one piece")
     say(group, "--verbatim", action="store_true", help="send {{ }} as it stands")

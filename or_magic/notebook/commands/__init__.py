@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import OptionError, SettingsError
 from ...options import help_text
-from . import asking, budget, config, doctor, keys, log, models, report, spending
+from . import asking, budget, config, doctor, keys, log, models, presets, report, spending
 from .command import Command, say
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ COMMANDS: dict[str, Command] = {
     **log.COMMANDS,
     **keys.COMMANDS,
     **config.COMMANDS,
+    **presets.COMMANDS,
     **doctor.COMMANDS,
     "help": Command(show_help, "help", "this text"),
 }
