@@ -14,10 +14,23 @@ if TYPE_CHECKING:
     from .api import Session, aask, ask, connect, models, stream
     from .errors import OrMagicError
     from .features.tracker import Tracker
+    from .verbs import image, speak, transcribe
 
     tracker: Tracker
 
-__all__ = ["OrMagicError", "Session", "aask", "ask", "connect", "models", "stream", "tracker"]
+__all__ = [
+    "OrMagicError",
+    "Session",
+    "aask",
+    "ask",
+    "connect",
+    "image",
+    "models",
+    "speak",
+    "stream",
+    "tracker",
+    "transcribe",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -31,6 +44,10 @@ def __getattr__(name: str) -> Any:
         from .errors import OrMagicError
 
         return OrMagicError
+    if name in ("image", "speak", "transcribe"):
+        from . import verbs
+
+        return getattr(verbs, name)
     from . import api
 
     return getattr(api, name)

@@ -11,13 +11,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
+from .content import Audio
+from .engine import making
 from .engine.compose import Prompt
+from .engine.making import ImageOptions, SpeechOptions, TranscriptionOptions
 from .engine.session import Engine, new_session
 from .engine.stream import Stream
 from .options import AskOptions, Options, from_keywords
 from .secrets import KEY_NAME, WHERE_KEYS_GO, Key
 from .settings import Settings, as_offline, load_settings
-from .values import Reply, Timeouts
+from .values import Origin, Reply, Timeouts
 
 if TYPE_CHECKING:
     import openai
@@ -91,6 +94,18 @@ class Session:
         the settings is what ends it.
         """
         return await self._engine().aask(prompt, _said(options), values=options.get("values"))
+
+    def image(self, prompt: str, **options: Unpack[ImageOptions]) -> Reply:
+        """Make pictures of a text; see ``or_magic.image``."""
+        return self._engine().start(making.image(prompt, options), Origin()).run()
+
+    def speak(self, text: str, **options: Unpack[SpeechOptions]) -> Reply:
+        """Return a text as speech; see ``or_magic.speak``."""
+        return self._engine().start(making.speech(text, options), Origin()).run()
+
+    def transcribe(self, sound: Path | bytes | Audio, **options: Unpack[TranscriptionOptions]) -> Reply:
+        """Return what is said in a sound; see ``or_magic.transcribe``."""
+        return self._engine().start(making.transcription(sound, options), Origin()).run()
 
     def models(self, query: str = "") -> pd.DataFrame:
         """Return the models whose id or name holds every word of ``query``, with prices per million tokens."""

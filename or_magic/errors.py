@@ -7,7 +7,7 @@
     │   └── NoKeyError              no key, and offline was not chosen; nothing was sent
     ├── OptionError                 an option, keyword or command is not known or wrong; nothing was sent
     ├── TemplateError               a {{ expression }} failed; nothing was sent
-    ├── MediaError                  an attachment cannot be read; nothing was sent
+    ├── MediaError                  an attachment cannot be read, and nothing was sent; or a picture of an answer cannot
     ├── ReportError                 a notebook cannot be read for its receipts, or a report not be written
     ├── LedgerError                 the books cannot be read or written; answers are not affected
     ├── OverBudget                  a budget does not cover what the call may cost; nothing was sent
@@ -68,7 +68,7 @@ class TemplateError(OrMagicError):
 
 
 class MediaError(OrMagicError):
-    """An attachment cannot be read or is not what it says."""
+    """An attachment, or a picture of an answer, cannot be read or is not what it says."""
 
 
 class ReportError(OrMagicError):

@@ -9,10 +9,13 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, Literal
 
 from .content import Audio, Citation, Image, Part, Reasoning, Text, ToolCall
+from .pictures import Pictures
+from .sound import Sound
 
 Role = Literal["system", "user", "assistant", "tool"]
 Status = Literal["open", "ok", "partial", "interrupted", "error", "refused", "unknown", "cached"]
 CostSource = Literal["billed", "reconciled", "estimated", "unknown", "none"]
+Endpoint = Literal["chat", "image", "speech", "transcription"]
 
 # Money has a context of its own: a notebook may have set another precision for its own sums.
 _CENT = Decimal("0.01")
@@ -67,7 +70,8 @@ class Request:
     """One question to one model. ``params`` are further fields of the request's JSON, as they are sent.
 
     ``budget_usd`` is the most that all attempts together may cost; ``waived`` sends it past every budget, once.
-    ``elsewhere`` are local servers to be asked where the gateway cannot be reached.
+    ``elsewhere`` are local servers to be asked where the gateway cannot be reached. ``endpoint`` is what it is for:
+    an answer, pictures, sound of a text, the text of a sound.
     """
 
     model: str
@@ -79,6 +83,7 @@ class Request:
     budget_usd: Decimal | None = None
     waived: bool = False
     elsewhere: tuple[str, ...] = ()
+    endpoint: Endpoint = "chat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +188,14 @@ class Reply:
         return "".join([part.text for part in self.parts if isinstance(part, Reasoning)])
 
     @property
-    def images(self) -> tuple[Image, ...]:
-        """The pictures, in order."""
-        return tuple(part for part in self.parts if isinstance(part, Image))
+    def images(self) -> Pictures:
+        """The pictures, in order: ``images[0]`` is a PIL image, ``images.parts[0]`` the part with its bytes."""
+        return Pictures(tuple(part for part in self.parts if isinstance(part, Image)))
 
     @property
-    def audio(self) -> Audio | None:
-        """The sound, if there is any."""
-        return next((part for part in self.parts if isinstance(part, Audio)), None)
+    def audio(self) -> Sound | None:
+        """The sound, if there is any: bytes with a ``format`` and a ``transcript``."""
+        return next((Sound.of(part) for part in self.parts if isinstance(part, Audio)), None)
 
     @property
     def citations(self) -> tuple[Citation, ...]:

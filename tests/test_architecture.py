@@ -15,11 +15,11 @@ PACKAGE = Path(or_magic.__file__).resolve().parent
 
 # Import only what stands before you. A name covers the module or the package of that name, with all inside it.
 FLOORS = (
-    "neutral", "content", "values", "errors", "events",                                                   # 1 values
+    "neutral", "content", "errors", "pictures", "sound", "values", "events",                                                   # 1 values
     "addresses", "protocol", "estimate", "pricing", "budget", "options", "template",                         # 2 protocol
     "private_folder", "secrets", "dotenv_file", "setting_kinds", "config_file", "setting_places",
     "settings", "media", "data", "gateway", "offline", "ledger", "middleware",                                                                    # 3 world
-    "engine", "features", "api", "__main__",                                                   # 4 engine, features
+    "engine", "features", "api", "verbs", "__main__",                                                   # 4 engine, features
     "notebook",                                                                                # 5 notebook
 )  # fmt: skip
 # Siblings that must not know each other, although one stands before the other in the tuple.
@@ -42,6 +42,7 @@ ONLY_IN = {
 PURE = (
     "addresses",
     "content",
+    "sound",
     "values",
     "errors",
     "events",

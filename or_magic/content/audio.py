@@ -11,7 +11,10 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Sound as base64 text, because a stream cuts it at any character, and what is said in it."""
+    """Sound as base64 text, because a stream cuts it at any character, and what is said in it.
+
+    ``rate_hz`` is that of bare samples, where it was told.
+    """
 
     kind: ClassVar[str] = "audio"
 
@@ -19,6 +22,7 @@ class Audio:
     format: str | None = None
     transcript: str = ""
     id: str | None = None
+    rate_hz: int | None = None
 
     @property
     def data(self) -> bytes:
@@ -47,4 +51,5 @@ def join(fragments: Sequence[Audio]) -> Audio:
         format=next((f.format for f in fragments if f.format), None),
         transcript="".join([f.transcript for f in fragments]),
         id=next((f.id for f in fragments if f.id), None),
+        rate_hz=next((f.rate_hz for f in fragments if f.rate_hz), None),
     )

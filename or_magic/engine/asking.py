@@ -24,12 +24,16 @@ from ..values import Origin, Reply, Request, Row
 from .bills import Bills
 from .compose import Preview, Prompt, compose, is_local, local_name
 from .explain import explain
+from .making import asked_format
 from .prepare import notices, prepared
 from .purse import Purse
 from .rounds import rounds
 from .stream import Stream, with_figures
 
 _KEPT_ROWS = 1024  # of calls whose stream nobody read to its end
+
+# Makes a request of the settings as they are when its call begins, and of whose call it is.
+Composed = Callable[[Settings, Origin], Request]
 
 
 class Asking:
@@ -66,13 +70,19 @@ class Asking:
         Raises:
             OptionError, TemplateError, MediaError: it cannot be composed; nothing was sent.
         """
-        options = with_preset(options, self._settings().presets)
-        origin = replace(origin or Origin(), call_id=uuid.uuid4().hex, tag=options.tag)
-        request = self._composed(prompt, options, values, origin)
-        call_id = origin.call_id
+        return self.start(_asked(prompt, options, values), origin or Origin())
+
+    def start(self, composed: Composed, origin: Origin) -> Stream:
+        """Return the running call of the request that is composed now.
+
+        Raises:
+            OptionError, TemplateError, MediaError: it cannot be composed; nothing was sent.
+        """
+        call_id = uuid.uuid4().hex
+        request = self._prepared(composed, replace(origin, call_id=call_id))
         stream = Stream(
             self._run(request),
-            Accumulation(self._gateway.name, call_id, request.model),
+            Accumulation(self._gateway.name, call_id, request.model, asked_format(request)),
             booked=partial(self._booked, request),
             explain=lambda error, row, earlier: explain(error, row, earlier, self._catalog.models().closest),
             stop=self._gateway.brake(call_id).pull,
@@ -87,8 +97,7 @@ class Asking:
         Raises:
             OptionError, TemplateError, MediaError: it cannot be composed.
         """
-        options = with_preset(options, self._settings().presets)
-        request = self._composed(prompt, options, values, Origin(tag=options.tag))
+        request = self._prepared(_asked(prompt, options, values), Origin())
         standings = self._ledger.standings(self._purse.limits(request, datetime.now(UTC)))
         left = min([standing.left_usd for standing in standings], default=None)
         fitted, bound_usd = self._purse.fit(request, None if request.waived else left)
@@ -114,9 +123,8 @@ class Asking:
         if self._settings().fallback_sticky:
             self._stuck[asked] = served
 
-    def _composed(self, prompt: Prompt, options: Options, values: Mapping[str, Any] | None, origin: Origin) -> Request:
-        request = compose(prompt, options, self._settings(), origin, values=values)
-        return prepared(request, self._catalog, self._gateway)
+    def _prepared(self, composed: Composed, origin: Origin) -> Request:
+        return prepared(composed(self._settings(), origin), self._catalog, self._gateway)
 
     def _run(self, request: Request) -> Generator[Event, None, None]:
         yield from notices(request)
@@ -125,7 +133,7 @@ class Asking:
     def _followed(self, request: Request) -> Generator[Event, None, None]:
         """Send a request, or ask the model that has answered in its place before."""
         settings = self._settings()
-        stuck = self._stuck.get(request.model) if settings.fallback_sticky else None
+        stuck = self._stuck.get(request.model) if settings.fallback_sticky and request.endpoint == "chat" else None
         if stuck is not None and (not is_local(stuck) or local_name(stuck)[0] in settings.local):
             yield Notice("fallback", f"{stuck} is asked: it answered in place of {request.model} before")
             request = replace(request, model=stuck)
@@ -136,3 +144,11 @@ class Asking:
             rows = self._rows.pop(reply.call_id, ())
         reply, row = with_figures(reply, rows, sent=sent)
         return self._bills.judged(reply, row, request), row
+
+
+def _asked(prompt: Prompt, options: Options, values: Mapping[str, Any] | None) -> Composed:
+    def composed(settings: Settings, origin: Origin) -> Request:
+        said = with_preset(options, settings.presets)
+        return compose(prompt, said, settings, replace(origin, tag=said.tag), values=values)
+
+    return composed

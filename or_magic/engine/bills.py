@@ -88,7 +88,7 @@ class Bills:
 
 def list_price(reply: Reply, row: Row | None, request: Request, find: Find) -> Decimal | None:
     """Return what the reply's tokens cost at the catalogue's prices, or None where these do not explain its bill."""
-    if reply.usage is None or reply.gateway not in _PRICED or not only_tokens(request):
+    if reply.usage is None or reply.gateway not in _PRICED or not only_tokens(request) or request.endpoint != "chat":
         return None
     model = _served(reply.model, request, find)
     if model is None or (_shows(request) and "image" in model.prices.usd):

@@ -54,6 +54,8 @@ class Purse:
 
         Under a budget the answer always has a limit, and no provider may be dearer than the catalogue says.
         """
+        if request.endpoint != "chat":
+            return request, None  # its price is per picture, second or letter, which no catalogue tells reliably
         if left_usd is None:
             return request, self.bound(request)
         params: dict[str, Any] = dict(request.params)

@@ -29,7 +29,7 @@ from ..options import Options
 from ..secrets import WHERE_KEYS_GO, Key
 from ..settings import Settings, SettingsWarning, as_offline, check_url, with_budgets
 from ..values import Origin, Reply, Row, Timeouts
-from .asking import Asking
+from .asking import Asking, Composed
 from .compose import Preview, Prompt
 from .drift import KeyWatch
 from .gateways import Gateways
@@ -111,6 +111,19 @@ class Engine:
         Raises:
             NoKeyError, OptionError, TemplateError, MediaError: it cannot be sent; nothing was sent.
         """
+        self._ready()
+        return self.asking.stream(prompt, options, values, origin)
+
+    def start(self, composed: Composed, origin: Origin) -> Stream:
+        """Return the running call of the request that is composed now.
+
+        Raises:
+            NoKeyError, and what ``composed`` raises; nothing was sent.
+        """
+        self._ready()
+        return self.asking.start(composed, origin)
+
+    def _ready(self) -> None:
         if self.lacks_key:
             raise NoKeyError(
                 " ".join(["There is no key. Nothing was sent.", *self.untold(), WHERE_KEYS_GO])
@@ -118,9 +131,8 @@ class Engine:
                 "OPENROUTER_BASE_URL=offline."
             )
         for text in self.untold():
-            warnings.warn(text, SettingsWarning, stacklevel=3)
+            warnings.warn(text, SettingsWarning, stacklevel=4)
         self._begin_chores()
-        return self.asking.stream(prompt, options, values, origin)
 
     def untold(self) -> tuple[str, ...]:
         """Return, once, what the settings say in vain: a mistyped name must not be passed over in silence."""

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 from ..addresses import without_password
 from ..errors import OrMagicError
 from ..events import Closed, Event, Metered
-from ..protocol.decode import decode, decode_whole, parse_json
+from ..protocol.decode import decode, parse_json
 from ..protocol.encode import encode
+from ..protocol.endpoints import WAYS
 from ..protocol.faults import fault_of_response, not_the_protocol
 from ..protocol.write import write_heavy
 from ..secrets import Secret, hide_pieces, redactor
@@ -109,6 +110,8 @@ class Gateway:
 
     def body(self, request: Request) -> dict[str, Any]:
         """Return the JSON body that ``send`` sends."""
+        if request.endpoint != "chat":
+            return WAYS[request.endpoint].encode(request)
         return encode(request, ask_usage=self._asks_usage)
 
     @property
@@ -218,12 +221,14 @@ class Gateway:
                 body.tap = note.take
             generation_id = headers.get("x-generation-id")
             free = headers.get("x-openrouter-cache-status", "").upper() == "HIT"
-            if "text/event-stream" in headers.get("content-type", ""):
+            kind = headers.get("content-type", "")
+            if "text/event-stream" in kind:
                 closed = yield from _priced(decode(body.payloads(), generation_id), free=free)
                 body.drain()
             else:
                 whole = body.whole()
-                closed = yield from _priced(decode_whole(whole, generation_id), free=free)
+                read = WAYS[request.endpoint].decode(whole, generation_id, kind)
+                closed = yield from _priced(read, free=free)
                 if body.fault:
                     closed = replace(closed, status="partial")  # half an answer is no answer of another kind
             return broken(closed, body.fault, began=deadlines.data_came) if body.fault else closed
@@ -240,7 +245,7 @@ class Gateway:
         # A client brought along may read the body to find its address: Azure's does.
         heavy = None if self._theirs else write_heavy(request, ask_usage=self._asks_usage)
         stream = self._client().post(
-            "/chat/completions",
+            WAYS[request.endpoint].path,
             cast_to=object,
             body=self.body(request) if heavy is None else None,
             content=heavy,

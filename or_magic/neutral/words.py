@@ -27,11 +27,16 @@ def line(text: str) -> str:
 
 
 def cite(number: int, title: str, url: str) -> str:
-    """Return one item of a numbered list: the title as a link, or with the address as text if it is not of the web."""
+    """Return one item of a numbered list: a ``link``."""
+    return f"{number}. {link(title, url)}"
+
+
+def link(title: str, url: str) -> str:
+    """Return the title as a link, or with the address as text if it is not of the web."""
     words, address = line(title), line(url)
     if re.match(r"https?://[^\s/]", address, re.IGNORECASE):
-        return f"{number}. [{_literal(words or address)}]({_quoted(address)})"
-    return f"{number}. {_literal(' · '.join(filter(None, (words, address))))}"
+        return f"[{_literal(words or address)}]({_quoted(address)})"
+    return _literal(" · ".join(filter(None, (words, address))))
 
 
 def _literal(text: str) -> str:

@@ -9,14 +9,14 @@ from ..errors import CallError, LedgerError
 from ..events import Closed, Event, Notice
 from ..options import Options
 from ..values import Reply
-from .words import Bundle, answer_bundle, first_code, receipt, status_bundle, status_line
+from .outputs import Outputs, outputs_of
+from .words import first_code, status_line
 
 if TYPE_CHECKING:
     from ..engine.stream import Stream
     from .face import Face
 
 _LASTING = ("budget", "fallback")  # notices that still matter when the answer is there
-Outputs = list[tuple[Bundle, dict[str, Any]]]
 
 
 class Screen(Protocol):
@@ -69,21 +69,6 @@ def publish(shell: Any, reply: Reply) -> None:
         shell.display_pub.publish(data=data, metadata=metadata)
 
 
-def outputs_of(reply: Reply, options: Options, line: str | None = None) -> Outputs:
-    """Return what a finished cell holds: the answer, its pictures, the status line; the first has the receipt."""
-    bundles: list[Bundle] = []
-    if not options.quiet:
-        answer = answer_bundle(reply, options.format or "markdown", hide_reasoning=options.hide_reasoning)
-        pictures = [image for image in reply.images if image.data is not None]
-        bundles += [answer] if answer else []
-        bundles += [{image.media_type: image.data, "text/plain": "a picture"} for image in pictures]
-    if line is not None:
-        bundles.append(status_bundle(line))
-    return [
-        (data, {"or_magic": receipt(reply, options.tag)} if place == 0 else {}) for place, data in enumerate(bundles)
-    ]
-
-
 class _Notes:
     """What was said while the call ran and still matters when the answer is there."""
 
@@ -118,7 +103,7 @@ def _offer_code(face: Face, reply: Reply, options: Options) -> list[str]:
     if code is None:
         return ["no code block in the answer"]
     face.shell.set_next_input(code, replace=False)
-    return ["code in the next cell"]
+    return ["code in the next cell" if hasattr(face.shell, "kernel") else "code at the next prompt"]
 
 
 def _screen(face: Face, model: str, options: Options, announcement: str | None) -> Screen:

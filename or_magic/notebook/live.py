@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import neutral
-from ..content import Reasoning, Text
+from ..content import Audio, Image, Part, Reasoning, Text
 from ..events import Event, Notice, Piece
 from .pages import Pages
 from .words import Bundle
@@ -72,9 +72,9 @@ class Live:
 
     def take(self, event: Event) -> None:
         """Note an event; never waits for a drawing."""
-        if isinstance(event, Piece) and isinstance(event.part, Text) and event.part.text:
+        if isinstance(event, Piece) and (words := _words(event.part, begun=self._writes)):
             with self._change:
-                self._texts.append(event.part.text)
+                self._texts.append(words)
                 first, self._writes = not self._writes, True
                 self._wake(now=first)
         elif isinstance(event, Piece) and isinstance(event.part, Reasoning) and event.part.text:
@@ -191,6 +191,18 @@ class Live:
         transient = {"display_id": f"{self._name}.{place}"}
         self._shell.display_pub.publish(data=data, metadata=metadata or {}, transient=transient, update=update)
         return sum(len(value) for value in data.values() if isinstance(value, str))
+
+
+def _words(part: Part, *, begun: bool) -> str:
+    """Return what a part adds to the words that grow: what is said in a sound, and that a picture has come.
+
+    The picture itself is an output of its own in the end: most come last and whole, milliseconds before it.
+    """
+    if isinstance(part, Text):
+        return part.text
+    if isinstance(part, Audio):
+        return part.transcript
+    return "\n\n*a picture, shown when the answer is complete*\n\n" if begun and isinstance(part, Image) else ""
 
 
 def _front_end_is_jupyter(shell: InteractiveShell) -> bool:

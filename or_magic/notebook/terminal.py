@@ -8,12 +8,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .. import neutral
-from ..content import Reasoning, Text
-from ..events import Event, Notice, Piece
+from ..content import Audio, Image, Reasoning, Text
+from ..events import Closed, Event, Notice, Piece
 from ..options import Options
 from ..values import Reply
 from .pages import finished
-from .words import Bundle, ending, sources
+from .words import Bundle, about_picture, about_sound, ending, sources
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +25,7 @@ _LINES = 3  # of what is not finished yet
 
 def write(reply: Reply) -> None:
     """Print a whole reply."""
-    screen = Terminal(reply.model or reply.model_requested, Options())
+    screen = Terminal(reply.model or reply.model_requested, Options(out="reply"))
     for part in reply.parts:
         screen.take(Piece(part))
     screen.end(reply)
@@ -37,6 +37,8 @@ class Terminal:
     def __init__(self, model: str, options: Options) -> None:
         self._quiet = options.quiet
         self._thinks = not options.hide_reasoning
+        self._name = options.out or "_or"
+        self._pictures = 0
         rich = options.format in (None, "markdown", "code") and sys.stdout.isatty() and importlib.util.find_spec("rich")
         self._writer: _Plain | _Rich = _Rich(model) if rich and not self._quiet else _Plain()
 
@@ -46,6 +48,13 @@ class Terminal:
             return
         if isinstance(event, Piece) and isinstance(event.part, Text):
             self._writer.say(neutral.plain(event.part.text))
+        elif isinstance(event, Piece) and isinstance(event.part, Image):
+            self._writer.aside(about_picture(event.part, f"{self._name}.images[{self._pictures}]"))
+            self._pictures += 1
+        elif isinstance(event, Piece) and isinstance(event.part, Audio):
+            self._writer.say(neutral.plain(event.part.transcript))
+        elif isinstance(event, Closed) and not event.final:
+            self._pictures = 0
         elif isinstance(event, Piece) and isinstance(event.part, Reasoning) and self._thinks:
             self._writer.think(neutral.plain(event.part.text))
         elif isinstance(event, Notice) and event.reason != "waiting":
@@ -56,14 +65,14 @@ class Terminal:
         self._writer.end()
 
     def end(self, reply: Reply) -> None:
-        """Print what follows the words: how they ended, the sources, how many pictures."""
+        """Print what follows the words: the sound, how they ended, the sources."""
         self._writer.end()
         if self._quiet:
             return
+        if (sound := reply.audio) is not None:
+            self._writer.aside(about_sound(sound, f"{self._name}.audio"))
         for block in [*ending(reply), *sources(reply)]:
             self._writer.block(block)
-        if reply.images:
-            print(f"{len(reply.images)} picture(s): reply.images")
 
     def finish(self, reply: Reply, line: str, outputs: list[tuple[Bundle, dict[str, Any]]]) -> None:  # noqa: ARG002
         """Print what follows the words, and the status line."""
@@ -92,6 +101,10 @@ class _Plain:
 
     def block(self, markdown: str) -> None:
         print(f"\n{markdown}", flush=True)
+
+    def aside(self, line: str) -> None:
+        self.end()
+        print(line, flush=True)
 
     def dim(self, line: str) -> None:
         print(f"{_DIM}{line}{_PLAIN}" if self._tty else line, flush=True)
@@ -154,6 +167,15 @@ class _Rich:
             self._console.print()
         self._written = True
         self._console.print(self._line.from_ansi(drawn))
+
+    def aside(self, line: str) -> None:
+        if self._rest:
+            self.block(self._rest)
+            self._rest = ""
+        if self._written:
+            self._console.print()
+        self._written = True
+        self._console.print(self._line(line))
 
     def dim(self, line: str) -> None:
         self._console.print(self._line(line, style="dim"))

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import neutral
-from ..content import Citation
+from ..content import Citation, Image
+from ..errors import MediaError
+from ..pictures import kind_of, opened
 from ..pricing import verdict
+from ..sound import Sound
 from ..values import Reply, Total, Usage, dollars
 from .pages import closed
 
@@ -110,7 +113,7 @@ def status_line(reply: Reply, total: Total | None, *notes: str) -> str:
     if reply.finish_reason in ("length", "content_filter"):
         words.append(f"cut short: {reply.finish_reason}")
     if reply.latency_s is not None:
-        first = f", first word {reply.first_token_s:.1f} s" if reply.first_token_s is not None else ""
+        first = f", first word {reply.first_token_s:.1f} s" if reply.first_token_s is not None and reply.text else ""
         words.append(f"{reply.latency_s:.1f} s{first}")
     if reply.usage and reply.usage.prompt_tokens is not None and reply.usage.completion_tokens is not None:
         words.append(f"{reply.usage.prompt_tokens:,} → {reply.usage.completion_tokens:,} tokens")
@@ -180,6 +183,30 @@ def bill(reply: Reply) -> str:
     if word == "unbilled":
         return f"billed {cost(reply)} although its tokens have a list price of {dollars(reply.listed_usd)}"
     return f"billed {cost(reply)}, list price {dollars(reply.listed_usd)}"
+
+
+def about_picture(part: Image, name: str) -> str:
+    """Return what a picture is and where it is kept; of one by address, the host that it would be loaded from."""
+    if part.data is None:
+        host = re.match(r"[a-z]+://(?:[^/@]*@)?([^/?#]+)", part.url or "", re.IGNORECASE)
+        return neutral.line(f"a picture at {host[1] if host else 'an address'}, not loaded")
+    try:
+        width, height = opened(part).size
+    except MediaError:
+        return f"a picture that cannot be shown, {size(len(part.data))}: {name.replace('images', 'images.parts')}.data"
+    return f"a picture, {width} × {height} {kind_of(part.data)}, {size(len(part.data))}: {name}"
+
+
+def about_sound(sound: Sound, name: str) -> str:
+    """Return what a sound is and where it is kept."""
+    seconds = sound.seconds
+    lasts = "" if seconds is None else f" of {seconds:.1f} s"
+    return f"a sound{lasts}, {neutral.line(sound.format)}, {size(len(sound))}: {name}"
+
+
+def size(size_bytes: int) -> str:
+    """Return a size as people say it."""
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 1e5 else f"{size_bytes / 1e3:.1f} kB"
 
 
 def first_code(text: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ..content import ParsedFile, Part, Reasoning, join
+from ..content import Audio, ParsedFile, Part, Reasoning, join
 from ..errors import CallError
 from ..events import Closed, Event, Metered, Notice, Opened, Piece
 from ..values import Reply, Status, Usage
@@ -14,8 +14,11 @@ from ..values import Reply, Status, Usage
 class Accumulation:
     """The answer so far: add events as they come, ask for the reply at any time."""
 
-    def __init__(self, gateway: str = "", call_id: str = "", model_requested: str = "") -> None:
+    def __init__(
+        self, gateway: str = "", call_id: str = "", model_requested: str = "", audio_format: str | None = None
+    ) -> None:
         self._gateway = gateway
+        self._audio_format = audio_format  # as it was asked for: no answer repeats it
         self._model_requested = model_requested
         self._call_id = call_id
         self._fragments: list[Part] = []
@@ -51,7 +54,7 @@ class Accumulation:
         closed = self._closed if self._closed and self._closed.final else Closed(unfinished)
         return Reply(
             parts=tuple(
-                _signed(part, self._author(closed)) for part in join([*self._fragments, *_parsed_files(closed.error)])
+                self._completed(part, closed) for part in join([*self._fragments, *_parsed_files(closed.error)])
             ),
             usage=self._usage,
             model=closed.model,
@@ -63,6 +66,13 @@ class Accumulation:
             id=closed.generation_id or self._generation_id,
             call_id=self._call_id,
         )
+
+    def _completed(self, part: Part, closed: Closed) -> Part:
+        if isinstance(part, Reasoning) and part.model is None:
+            return replace(part, model=self._author(closed))
+        if isinstance(part, Audio) and part.format is None:
+            return replace(part, format=self._audio_format)
+        return part
 
     def _author(self, closed: Closed) -> str | None:
         # The name by which the next turn will ask for it; a router's name says nothing of who answered.
@@ -80,10 +90,6 @@ class Accumulation:
         self._usage = None
         self._generation_id = None
         self._closed = None
-
-
-def _signed(part: Part, model: str | None) -> Part:
-    return replace(part, model=model) if isinstance(part, Reasoning) and part.model is None else part
 
 
 def _parsed_files(error: CallError | None) -> Iterator[ParsedFile]:

@@ -24,7 +24,7 @@ _MARKED = re.compile(rb'"\\u0000or_magic:(\d+)\\u0000"')
 def write_heavy(request: Request, *, ask_usage: bool = True) -> bytes | None:
     """Return the JSON body of a request that has large parts, or None where ``encode`` does as well."""
     found = [part for message in request.messages for part in message.parts if _is_heavy(part)]
-    if not found:
+    if not found or request.endpoint != "chat":
         return None
     heavy = list({id(part): part for part in found}.values())
     number = {id(part): place for place, part in enumerate(heavy)}

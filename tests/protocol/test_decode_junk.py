@@ -179,7 +179,7 @@ def _has_types(told: Told) -> None:
         assert call.name is None or isinstance(call.name, str)
     for page in reply.citations:
         assert all(isinstance(text, str) for text in (page.url, page.title, page.content))
-    for image in reply.images:
+    for image in reply.images.parts:
         assert isinstance(image.url or image.data, str | bytes)
 
 

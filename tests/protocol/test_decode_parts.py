@@ -82,9 +82,9 @@ def test_pictures_in_a_delta_and_in_a_message_are_read() -> None:
         {"image_url": 7},
     ]
     expected = (Image(data=b"\x89PNG", media_type="image/png"), Image(url="https://x/y.png"))
-    assert expected == read(sse(say(None, finish="stop", images=images))).reply.images
+    assert expected == read(sse(say(None, finish="stop", images=images))).reply.images.parts
     message = {"role": "assistant", "content": None, "images": images}
-    assert expected == read_whole({"choices": [{"message": message, "finish_reason": "stop"}]}).reply.images
+    assert expected == read_whole({"choices": [{"message": message, "finish_reason": "stop"}]}).reply.images.parts
 
 
 def test_sound_cut_at_any_character_is_the_same_sound() -> None:
@@ -97,23 +97,23 @@ def test_sound_cut_at_any_character_is_the_same_sound() -> None:
             {"data": text[place:], "transcript": "lo"},
         ]
         told = read(sse(*(say(None, audio=piece) for piece in pieces), say("", finish="stop")))
-        audio = told.reply.audio
-        assert isinstance(audio, Audio)
-        assert (sound, "hello", "audio_1") == (audio.data, audio.transcript, audio.id)
+        (part,) = told.reply.parts
+        assert isinstance(part, Audio)
+        assert (sound, "hello", "audio_1") == (part.data, part.transcript, part.id)
 
 
 def test_sound_in_pieces_that_are_base64_each_is_whole() -> None:
     """OpenAI's own pieces can each be padded; everything after the first padding must not vanish."""
     pieces = [base64.b64encode(piece).decode() for piece in (b"a", b"bc", b"def", b"g")]
     told = read(sse(*(say(None, audio={"data": piece}) for piece in pieces), say("", finish="stop")))
-    assert b"abcdefg" == told.reply.audio.data
+    assert b"abcdefg" == told.reply.audio
 
 
 def test_sound_that_was_cut_short_is_kept_as_far_as_it_goes() -> None:
     """A partial answer keeps what came, words and sound alike."""
     text = base64.b64encode(b"abcdefghi").decode()[:-1]
     told = read(sse(say(None, audio={"data": text})))
-    assert told.reply.audio.data.startswith(b"abcdef")
+    assert told.reply.audio.startswith(b"abcdef")
 
 
 def test_citations_are_told_once_and_files_are_kept_as_they_came() -> None:

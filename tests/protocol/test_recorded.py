@@ -170,7 +170,7 @@ def test_a_recording_says_what_the_naive_reader_says(shared: Path, name: str) ->
     ]
     assert plain.citations == [citation.url for citation in reply.citations]
     assert plain.files == [part.annotation for part in reply.parts if isinstance(part, ParsedFile)]
-    assert plain.images == [image.to_json()["image_url"]["url"] for image in reply.images]
+    assert plain.images == [image.to_json()["image_url"]["url"] for image in reply.images.parts]
     assert (plain.id, plain.model, plain.provider) == (reply.id, reply.model, reply.provider)
     assert plain.finish == reply.finish_reason
     assert plain.comments == sum(isinstance(event, Notice) for event in told.events)
@@ -264,7 +264,7 @@ def _pieces(detail: Mapping[str, Any]) -> list[dict[str, Any]]:
 def test_the_recorded_picture_is_whole(shared: Path) -> None:
     """Bytes, not a link."""
     told, _ = _both(shared, "litellm-gemini-image.abridged.json")
-    (image,) = told.reply.images
+    (image,) = told.reply.images.parts
     assert isinstance(image, Image)
     assert "image/png" == image.media_type
     assert image.data is not None

@@ -87,7 +87,7 @@ def test_any_mixture_keeps_every_word_of_each_kind_in_order(kinds: list[str]) ->
         )
     reply = Reply(whole)
     assert "".join([part.text for part in parts if isinstance(part, Reasoning)]) == reply.reasoning
-    assert tuple(part for part in parts if isinstance(part, Image)) == reply.images
+    assert tuple(part for part in parts if isinstance(part, Image)) == reply.images.parts
     assert len({part.url for part in parts if isinstance(part, Citation)}) == len(reply.citations)
     for call in reply.tool_calls:
         assert (
