@@ -12,10 +12,12 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .api import Session, aask, ask, connect, models, stream
+    from .engine.replies import Replies
     from .errors import OrMagicError
     from .features.tracker import Tracker
     from .verbs import image, speak, transcribe
 
+    replies: Replies
     tracker: Tracker
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "connect",
     "image",
     "models",
+    "replies",
     "speak",
     "stream",
     "tracker",
@@ -34,10 +37,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "tracker":  # always the current session's
+    if name in ("replies", "tracker"):  # always the current session's
         from .api import current
 
-        return current().tracker
+        return getattr(current(), name)
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "OrMagicError":

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .content import Audio
 from .engine import making
 from .engine.compose import Prompt
 from .engine.making import ImageOptions, SpeechOptions, TranscriptionOptions
+from .engine.replies import Replies
 from .engine.session import Engine, new_session
 from .engine.stream import Stream
 from .options import AskOptions, Options, from_keywords
 from .secrets import KEY_NAME, WHERE_KEYS_GO, Key
+from .setting_kinds import ConnectOptions
 from .settings import Settings, as_offline, load_settings
-from .values import Origin, Reply, Timeouts
+from .values import Origin, Reply
 
 if TYPE_CHECKING:
     import openai
@@ -28,30 +29,6 @@ if TYPE_CHECKING:
 
     from .features.tracker import Tracker
     from .ledger import Ledger
-
-
-class ConnectOptions(TypedDict, total=False):
-    """The settings of ``connect``; what is not given comes from the environment, ``.env`` or a default."""
-
-    base_url: str
-    model: str
-    app_url: str
-    app_name: str
-    home: str | Path
-    offline: bool
-    timeouts: Timeouts
-    session_budget: Decimal | float | str
-    daily_budget: Decimal | float | str
-    weekly_budget: Decimal | float | str
-    total_budget: Decimal | float | str
-    tag_budgets: Mapping[str, Decimal | float | str]
-    fallback_models: Sequence[str]
-    fallback_sticky: bool
-    retries: int
-    circuit_breaker: bool
-    local: Mapping[str, Any]
-    rate_limits: Mapping[str, Mapping[str, int]]
-    presets: Mapping[str, Mapping[str, Any]]
 
 
 class Session:
@@ -127,6 +104,11 @@ class Session:
             set_budgets=self._set_budgets,
             model=lambda name: known_model(self.engine.catalog, self.engine.settings.resolve(name)),
         )
+
+    @property
+    def replies(self) -> Replies:
+        """The latest replies of this session, newest last, of cells and of Python; in memory only."""
+        return self.engine.asking.replies
 
     def reconcile(self) -> tuple[int, int]:
         """Ask the gateway once for every call whose cost is not known; return (settled, still unknown).
@@ -208,9 +190,13 @@ class _Process:
         self.session: Session | None = None
         # One for its whole life: who changes the gateway, and comes back, has the session's budget but once.
         self.name = new_session()
+        self.replies = Replies()  # likewise: an answer is not forgotten because another gateway gave it
 
     def settings(self, chosen: Mapping[str, Any]) -> Settings:
         return load_settings(chosen, key=self.key, giver="%config")
+
+    def engine(self, settings: Settings, pace_s: float) -> Engine:
+        return Engine(settings, pace_s=pace_s, session=self.name, replies=self.replies)
 
 
 _process = _Process()
@@ -225,14 +211,14 @@ def current(*, pace_s: float = 0.0) -> Session:
                 return before
             _process.session = None
             before.close()
-        _process.session = Session(Engine(_process.settings(_process.chosen), pace_s=pace_s, session=_process.name))
+        _process.session = Session(_process.engine(_process.settings(_process.chosen), pace_s))
         return _process.session
 
 
 def simulate(*, pace_s: float) -> Session:
     """Return the simulator as this process's session, for want of a key; Python verbs do not use it."""
     settings = as_offline(current().engine.settings, "no key")
-    session = Session(Engine(settings, pace_s=pace_s, session=_process.name), automatic=True)
+    session = Session(_process.engine(settings, pace_s), automatic=True)
     use(session)
     return session
 
@@ -289,7 +275,7 @@ def choose(**settings: Any) -> bool:
 
 def forget_choices() -> None:
     """Take back all that ``choose`` has set, and begin a life of its own for the sessions to come."""
-    _process.chosen, _process.name = {}, new_session()
+    _process.chosen, _process.name, _process.replies = {}, new_session(), Replies()
 
 
 def reread() -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 from .budget import parse_usd
+from .values import Timeouts
 
 BUDGETS = {
     "session_budget": "session",
@@ -19,6 +22,30 @@ BUDGETS = {
 _NAME = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
 _MOST_RETRIES = 10
 _YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+class ConnectOptions(TypedDict, total=False):
+    """The settings of ``connect``; what is not given comes from the environment, ``.env`` or a default."""
+
+    base_url: str
+    model: str
+    app_url: str
+    app_name: str
+    home: str | Path
+    offline: bool
+    timeouts: Timeouts
+    session_budget: Decimal | float | str
+    daily_budget: Decimal | float | str
+    weekly_budget: Decimal | float | str
+    total_budget: Decimal | float | str
+    tag_budgets: Mapping[str, Decimal | float | str]
+    fallback_models: Sequence[str]
+    fallback_sticky: bool
+    retries: int
+    circuit_breaker: bool
+    local: Mapping[str, Any]
+    rate_limits: Mapping[str, Mapping[str, int]]
+    presets: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ PACKAGE = Path(or_magic.__file__).resolve().parent
 
 # Import only what stands before you. A name covers the module or the package of that name, with all inside it.
 FLOORS = (
-    "neutral", "content", "errors", "pictures", "sound", "values", "events",                                                   # 1 values
+    "neutral", "content", "errors", "pictures", "sound", "values", "events", "charges",                                        # 1 values
     "addresses", "protocol", "estimate", "pricing", "budget", "options", "template",                         # 2 protocol
     "private_folder", "secrets", "dotenv_file", "setting_kinds", "config_file", "setting_places",
     "settings", "media", "data", "gateway", "offline", "ledger", "middleware",                                                                    # 3 world
@@ -46,6 +46,7 @@ PURE = (
     "values",
     "errors",
     "events",
+    "charges",
     "protocol",
     "estimate",
     "pricing",
@@ -148,7 +149,7 @@ def test_public_names_are_sorted_and_true() -> None:
     """`__all__` is a promise; `dir` and attribute access must agree with it."""
     assert sorted(or_magic.__all__) == or_magic.__all__
     assert len(or_magic.__all__) <= 18
-    for name in set(or_magic.__all__) - {"tracker"}:  # that one opens the ledger
+    for name in set(or_magic.__all__) - {"replies", "tracker"}:  # those open the ledger
         assert getattr(or_magic, name) is not None
     with pytest.raises(AttributeError, match="no_such_name"):
         or_magic.no_such_name  # noqa: B018

@@ -27,6 +27,7 @@ from .explain import explain
 from .making import asked_format
 from .prepare import notices, prepared
 from .purse import Purse
+from .replies import Replies
 from .rounds import rounds
 from .stream import Stream, with_figures
 
@@ -48,6 +49,7 @@ class Asking:
         purse: Purse,
         *,
         send: Callable[[], Send],
+        replies: Replies | None = None,
     ) -> None:
         self._settings = settings
         self._gateway = gateway
@@ -55,6 +57,7 @@ class Asking:
         self._ledger = ledger
         self._purse = purse
         self._send = send
+        self.replies = Replies() if replies is None else replies
         self._bills = Bills(purse.find)
         # Reentrant: the collector may close a forgotten stream, and book it, wherever this thread happens to be.
         self._lock = threading.RLock()
@@ -143,7 +146,10 @@ class Asking:
         with self._lock:
             rows = self._rows.pop(reply.call_id, ())
         reply, row = with_figures(reply, rows, sent=sent)
-        return self._bills.judged(reply, row, request), row
+        reply = self._bills.judged(reply, row, request)
+        if row is not None:
+            self.replies.add(reply)
+        return reply, row
 
 
 def _asked(prompt: Prompt, options: Options, values: Mapping[str, Any] | None) -> Composed:

@@ -34,6 +34,7 @@ from .compose import Preview, Prompt
 from .drift import KeyWatch
 from .gateways import Gateways
 from .purse import Purse
+from .replies import Replies
 from .stack import Stack
 from .stream import Stream
 
@@ -56,6 +57,7 @@ class Engine:
         client: openai.OpenAI | None = None,
         pace_s: float = 0.0,
         session: str | None = None,
+        replies: Replies | None = None,
     ) -> None:
         self.settings, self._untold = settings, settings.warnings
         self.session = session or new_session()
@@ -76,8 +78,9 @@ class Engine:
         )
         self._purse = Purse(lambda: self.settings.budgets, self.session, self.catalog, self.gateway.name)
         self.asking = Asking(
-            lambda: self.settings, self.gateway, self.catalog, self.ledger, self._purse, send=self._send
-        )
+            lambda: self.settings, self.gateway, self.catalog, self.ledger, self._purse, send=self._send,
+            replies=replies,
+        )  # fmt: skip
         self.key_watch = KeyWatch(lambda: self.balance(_BASELINE), self.ledger, self.session, self.gateway.name)
         # Streams that nobody reads to their end are closed and booked while threads still run.
         self._at_exit = _closer(weakref.ref(self))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import neutral
+from ..charges import cost, served
 from ..content import Citation, Image
 from ..errors import MediaError
 from ..pictures import kind_of, opened
@@ -128,35 +129,6 @@ def status_bundle(line: str) -> Bundle:
     # Front ends take what stands between two dollars for a formula, unless an element ends between them.
     marked = _MONEY.sub(lambda found: f"<span>{found[0]}</span>", html.escape(line))
     return {"text/html": f'<small style="opacity:.75">{marked}</small>', "text/plain": line}
-
-
-def served(reply: Reply) -> str:
-    """Return the model that answered, else the one that was asked."""
-    return neutral.line(reply.model or reply.model_requested)
-
-
-def cost(reply: Reply) -> str:
-    """Return what the call cost, as far as it is known."""
-    return " + ".join([_last(reply), *_before(reply)])
-
-
-def _last(reply: Reply) -> str:
-    if reply.cost_usd is None:
-        return "nothing billed" if reply.status == "refused" else "cost not known yet"
-    if reply.gateway.startswith("local:"):
-        return "$0 local"
-    return f"{dollars(reply.cost_usd)} simulated" if reply.simulated else dollars(reply.cost_usd)
-
-
-def _before(reply: Reply) -> Iterator[str]:
-    earlier = reply.earlier
-    told = [
-        dollars(earlier.billed_usd) if earlier.billed_usd else "",
-        f"~{dollars(earlier.estimated_usd)} estimated" if earlier.estimated_usd else "",
-        "an unknown cost" if earlier.unknown_calls else "",
-    ]
-    if words := " and ".join([part for part in told if part]):
-        yield f"{words} for earlier attempts"
 
 
 def kept(reply: Reply) -> Iterator[str]:

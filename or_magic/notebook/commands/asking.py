@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ... import neutral
+from ...charges import cost
 from ...errors import OptionError
 from ...options import Options, format_line, parse_line
 from ..cell import Asked, resolve
 from ..cell import ask as ask_cell
-from ..words import cost
 from .command import Command, say
 
 if TYPE_CHECKING:
