@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_FILES = 500
 _LONGEST_ABOUT = 60
+_ATTACHING = ("-a", "--attach", "--image")
 _VARIABLE = re.compile(r"(?:^|[=\"'])(\$\w*)$")
 _FILE = re.compile(r"(?:^|=)(@\S*)$")
 _OPTION_OF_USAGE = re.compile(r"(--[\w-]+)(?: ([^\s\[\]|-][^\s\[\]]*))?")
@@ -115,7 +116,7 @@ def _resolved(word: str, known: Known) -> Offers | None:
     if found := _VARIABLE.search(word):
         return _starting(found[1], (Offer(f"${name}", type(v).__name__) for name, v in known.variables.items()))
     if found := _FILE.search(word):
-        return _starting(found[1], _files(found[1][1:]))
+        return _starting(found[1], _files(found[1][1:], "@"))
     return None
 
 
@@ -123,10 +124,10 @@ def _valued(words: list[str], word: str, grammar: _Grammar, known: Known) -> Off
     """Return what may be the value of an option, as ``--name value`` or ``--name=value``."""
     option = grammar.options.get(words[-1]) if words else None
     if option is not None and option.metavar:
-        return _starting(word, _values(words[-1], option, known))
+        return _starting(word, _values(words[-1], option, known, word))
     name, equals, value = word.partition("=")
     option = grammar.options.get(name) if equals else None
-    return None if option is None else _starting(value, _values(name, option, known))
+    return None if option is None else _starting(value, _values(name, option, known, value))
 
 
 def _named(words: list[str], word: str, grammar: _Grammar, known: Known) -> Offers:
@@ -177,7 +178,9 @@ def _names(grammar: _Grammar, *, short: bool) -> Iterator[Offer]:
             yield Offer(name, option.about)
 
 
-def _values(name: str, option: _Option, known: Known) -> Iterable[Offer]:
+def _values(name: str, option: _Option, known: Known, typed: str) -> Iterable[Offer]:
+    if name in _ATTACHING:
+        return _files(typed)
     if option.choices:
         return [Offer(choice, option.about) for choice in option.choices]
     if source := _SOURCES_OF_OPTIONS.get(name):
@@ -279,7 +282,7 @@ def _brief(text: str, ends: str) -> str:
     return re.split(f"[{re.escape(ends)}]", text)[0].strip()[:_LONGEST_ABOUT]
 
 
-def _files(typed: str) -> Iterator[Offer]:
+def _files(typed: str, mark: str = "") -> Iterator[Offer]:
     """Return the files of one folder; names with spaces or quotes would need quoting, and are left out."""
     folder, _, begun = typed.rpartition("/")
     at = f"{folder}/" if "/" in typed else ""
@@ -288,7 +291,7 @@ def _files(typed: str) -> Iterator[Offer]:
             for entry, _ in zip(entries, range(_MOST_FILES), strict=False):
                 plain = entry.name.isprintable() and not set(entry.name) & set(" \"'\\")
                 if plain and (begun.startswith(".") or not entry.name.startswith(".")):
-                    yield Offer(f"@{at}{entry.name}{'/' * entry.is_dir()}", "folder" if entry.is_dir() else "file")
+                    yield Offer(f"{mark}{at}{entry.name}{'/' * entry.is_dir()}", "folder" if entry.is_dir() else "file")
     except OSError:  # no such folder: there is nothing to offer
         return
 
