@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -60,7 +60,7 @@ def compose(
     if options.system is not None:
         messages.append(Message("system", _text_parts(_expanded(options.system, values))))
     documents, shown = attached(options.attach)
-    parts = (*documents, *_parts(prompt, values), *shown)
+    parts = (*map(_checked, documents), *_parts(prompt, values), *shown)
     if not any(not isinstance(part, Text) or part.text.strip() for part in parts):
         raise OptionError("The prompt is empty. Nothing was sent.")
     messages.append(Message("user", parts))
@@ -129,11 +129,12 @@ def _text_parts(things: Iterable[Any]) -> tuple[Part, ...]:
 
 
 def _joined(parts: list[Part]) -> tuple[Part, ...]:
-    """Return the parts with neighbouring texts put together, empty ones left out."""
+    """Return the parts with neighbouring texts put together, empty ones left out; a mark of the cache ends a text."""
     joined: list[Part] = []
     for part in parts:
-        if isinstance(part, Text) and joined and isinstance(joined[-1], Text):
-            joined[-1] = Text(joined[-1].text + part.text)
+        before = joined[-1] if joined else None
+        if isinstance(part, Text) and isinstance(before, Text) and before.cache_control is None:
+            joined[-1] = replace(part, text=before.text + part.text)
         elif not isinstance(part, Text) or part.text:
             joined.append(part)
     return tuple(joined)
