@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .content import Audio
 from .engine import making
-from .engine.compose import Prompt
+from .engine.insert import Prompt
 from .engine.making import ImageOptions, SpeechOptions, TranscriptionOptions
 from .engine.replies import Replies
 from .engine.session import Engine, new_session

@@ -18,6 +18,7 @@ from .errors import TemplateError
 # Text that only looks like a template must not cost more the longer it is.
 _LONGEST_EXPRESSION = 4096
 _LONGEST_FORMAT = 40
+_NAMED = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,21 @@ class Hole:
     format: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What an expression gave. ``tokens`` is its format where that is a number and the value has no formats."""
+
+    text: str
+    value: Any
+    tokens: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The expression, as one line for people."""
+        inner = " ".join(self.text.split())
+        return f"{{{{ {inner if len(inner) <= _NAMED else inner[: _NAMED - 1] + '…'} }}}}"
+
+
 def parse_template(text: str) -> tuple[str | Hole, ...]:
     """Return literal text and holes in order.
 
@@ -38,13 +54,13 @@ def parse_template(text: str) -> tuple[str | Hole, ...]:
     return tuple(_parts(text))
 
 
-def expand(text: str, namespace: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return literal text and the values of the expressions, in order; a value with a format is text.
+def expand(text: str, namespace: Mapping[str, Any]) -> tuple[str | Filled, ...]:
+    """Return literal text and what the expressions give, in order; what has a format is text.
 
     Raises:
         TemplateError: an expression does not parse, names something undefined, or fails.
     """
-    return tuple(part if isinstance(part, str) else _value(part, namespace) for part in parse_template(text))
+    return tuple(part if isinstance(part, str) else _filled(part, namespace) for part in parse_template(text))
 
 
 def unfinished(text: str) -> str | None:
@@ -72,7 +88,7 @@ def _parts(text: str) -> Iterator[str | Hole]:
     literal: list[str] = []
     place = 0
     while (start := text.find("{{", place)) >= 0:
-        escaped = text[:start].endswith("\\")
+        escaped = text[start - 1 : start] == "\\"  # a slice would copy all the text before
         literal.append(text[place : start - escaped])
         if escaped or text.find("}}", start + 2) < 0:
             literal.append("{{")
@@ -120,11 +136,11 @@ def _compiled(expression: str) -> CodeType | None:
         return None
 
 
-def _value(hole: Hole, namespace: Mapping[str, Any]) -> Any:
+def _filled(hole: Hole, namespace: Mapping[str, Any]) -> Filled:
     try:
         # The text is the user's own cell, run in his own namespace, as the cell itself would be.
         value = eval(hole.code, dict(namespace))  # noqa: S307
-        return value if hole.format is None else format(value, hole.format)
+        return Filled(hole.text, value) if hole.format is None else _formatted(hole.text, value, hole.format)
     except NameError as error:
         near = difflib.get_close_matches(str(error.name), [name for name in namespace if not name.startswith("_")], 3)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
@@ -132,4 +148,17 @@ def _value(hole: Hole, namespace: Mapping[str, Any]) -> Any:
     except Exception as error:  # whatever the user's expression raises is his to see, by name
         raise TemplateError(
             f"{{{{ {hole.text} }}}} failed: {type(error).__name__}: {error}. Nothing was sent."
+        ) from error
+
+
+def _formatted(text: str, value: Any, spec: str) -> Filled:
+    """Return the value in Python's format, or, of an object that has none, with the number of tokens it may take."""
+    try:
+        return Filled(text, format(value, spec))
+    except TypeError as error:
+        number = spec.strip().replace("_", "").replace(",", "")
+        if number.isdecimal() and int(number) > 0:
+            return Filled(text, value, int(number))
+        raise TypeError(
+            f"a {type(value).__name__} has no format {spec.strip()!r}; a whole number says how many tokens it may take"
         ) from error

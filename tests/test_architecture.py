@@ -18,16 +18,16 @@ FLOORS = (
     "neutral", "content", "errors", "pictures", "sound", "values", "events", "charges",                                        # 1 values
     "addresses", "protocol", "estimate", "pricing", "budget", "options", "template",                         # 2 protocol
     "private_folder", "secrets", "dotenv_file", "setting_kinds", "config_file", "setting_places",
-    "settings", "media", "data", "gateway", "offline", "ledger", "middleware",                                                                    # 3 world
+    "settings", "media", "objects", "data", "gateway", "offline", "ledger", "middleware",                                                                    # 3 world
     "engine", "features", "api", "verbs", "__main__",                                                   # 4 engine, features
     "notebook",                                                                                # 5 notebook
 )  # fmt: skip
 # Siblings that must not know each other, although one stands before the other in the tuple.
 STRANGERS = {
-    "gateway": {"offline", "data", "config_file", "settings", "media"},
+    "gateway": {"offline", "data", "config_file", "settings", "media", "objects"},
     "offline": set(FLOORS) - {"offline", "data"},
-    "ledger": {"gateway", "offline", "config_file", "settings", "media", "secrets"},
-    "middleware": {"gateway", "offline", "ledger", "config_file", "settings", "media", "secrets"},
+    "ledger": {"gateway", "offline", "config_file", "settings", "media", "objects", "secrets"},
+    "middleware": {"gateway", "offline", "ledger", "config_file", "settings", "media", "objects", "secrets"},
     "protocol": {"options", "template"},
 }
 ONLY_IN = {

@@ -22,8 +22,9 @@ from ..protocol.accumulate import Accumulation
 from ..settings import Settings
 from ..values import Origin, Reply, Request, Row
 from .bills import Bills
-from .compose import Preview, Prompt, compose, is_local, local_name
+from .compose import Preview, compose, is_local, local_name
 from .explain import explain
+from .insert import Inserted, Note, Prompt
 from .making import asked_format
 from .prepare import notices, prepared
 from .purse import Purse
@@ -100,12 +101,13 @@ class Asking:
         Raises:
             OptionError, TemplateError, MediaError: it cannot be composed.
         """
-        request = self._prepared(_asked(prompt, options, values), Origin())
+        inserted: list[Inserted] = []
+        request = self._prepared(_asked(prompt, options, values, inserted.append), Origin())
         standings = self._ledger.standings(self._purse.limits(request, datetime.now(UTC)))
         left = min([standing.left_usd for standing in standings], default=None)
         fitted, bound_usd = self._purse.fit(request, None if request.waived else left)
         expected = self._bills.expect(fitted, self._ledger)
-        return Preview(fitted, self._gateway.body(fitted), expected, bound_usd, tuple(standings))
+        return Preview(fitted, self._gateway.body(fitted), expected, bound_usd, tuple(standings), tuple(inserted))
 
     def close_streams(self) -> None:
         """Close every call that still runs: a stream that nobody reads is a stream that somebody pays."""
@@ -152,9 +154,9 @@ class Asking:
         return reply, row
 
 
-def _asked(prompt: Prompt, options: Options, values: Mapping[str, Any] | None) -> Composed:
+def _asked(prompt: Prompt, options: Options, values: Mapping[str, Any] | None, note: Note | None = None) -> Composed:
     def composed(settings: Settings, origin: Origin) -> Request:
         said = with_preset(options, settings.presets)
-        return compose(prompt, said, settings, replace(origin, tag=said.tag), values=values)
+        return compose(prompt, said, settings, replace(origin, tag=said.tag), values=values, note=note)
 
     return composed

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from ..budget import Standing
-from ..content import Part, Text
+from ..content import Text
 from ..errors import OptionError
-from ..media import attached, part_of
+from ..media import attached
+from ..objects import attachable
 from ..options import Options
 from ..settings import Settings
-from ..template import expand
 from ..values import Message, Origin, Request
 from .bills import Expected
+from .insert import Inserted, Note, Prompt, checked, system_parts, user_parts
 
-Prompt = str | list[Any]
 LOCAL = "local:"
 NO_FALLBACK = "none"
 
@@ -28,7 +28,7 @@ class Preview:
     """A call that was not made: its JSON body, what it will likely take, what it may cost at most.
 
     ``bound_usd`` is None where no bound can be given: an unknown price, or what nobody can count beforehand.
-    ``standings`` are the budgets that it would have to keep.
+    ``standings`` are the budgets that it would have to keep; ``inserted`` what expressions and objects became.
     """
 
     request: Request
@@ -36,6 +36,7 @@ class Preview:
     expected: Expected
     bound_usd: Decimal | None
     standings: tuple[Standing, ...] = ()
+    inserted: tuple[Inserted, ...] = ()
 
     @property
     def prompt_tokens(self) -> int:
@@ -50,17 +51,20 @@ def compose(
     origin: Origin,
     *,
     values: Mapping[str, Any] | None = None,
+    note: Note | None = None,
 ) -> Request:
     """Return the request; ``values`` opts in to templates in the prompt and the system prompt.
+
+    ``note`` is told what is inserted, by its expression.
 
     Raises:
         OptionError, TemplateError, MediaError: it cannot be composed; nothing was sent.
     """
     messages = []
     if options.system is not None:
-        messages.append(Message("system", _text_parts(_expanded(options.system, values))))
-    documents, shown = attached(options.attach)
-    parts = (*map(_checked, documents), *_parts(prompt, values), *shown)
+        messages.append(Message("system", system_parts(options.system, values, note)))
+    documents, shown = attached(options.attach, attachable)
+    parts = (*[checked(part, "An attachment") for part in documents], *user_parts(prompt, values, note), *shown)
     if not any(not isinstance(part, Text) or part.text.strip() for part in parts):
         raise OptionError("The prompt is empty. Nothing was sent.")
     messages.append(Message("user", parts))
@@ -106,49 +110,6 @@ def _fallbacks(options: Options, settings: Settings) -> tuple[str, ...]:
     if options.fallback == (NO_FALLBACK,) or "models" in options.params:
         return ()
     return options.fallback or settings.fallback_models
-
-
-def _parts(prompt: Prompt, values: Mapping[str, Any] | None) -> tuple[Part, ...]:
-    things = [prompt] if isinstance(prompt, str) else prompt
-    if not isinstance(things, list):
-        raise OptionError(f"The prompt is a {type(prompt).__name__}, not text or a list. Nothing was sent.")
-    expanded = [
-        found for thing in things for found in (_expanded(thing, values) if isinstance(thing, str) else [thing])
-    ]
-    return _joined([_checked(part_of(thing)) for thing in expanded])
-
-
-def _expanded(text: str, values: Mapping[str, Any] | None) -> list[Any]:
-    if values is None:
-        return [text]
-    return [thing if isinstance(thing, (str, Part)) else str(thing) for thing in expand(text, values)]
-
-
-def _text_parts(things: Iterable[Any]) -> tuple[Part, ...]:
-    return (_checked(Text("".join([str(thing) for thing in things]))),)
-
-
-def _joined(parts: list[Part]) -> tuple[Part, ...]:
-    """Return the parts with neighbouring texts put together, empty ones left out; a mark of the cache ends a text."""
-    joined: list[Part] = []
-    for part in parts:
-        before = joined[-1] if joined else None
-        if isinstance(part, Text) and isinstance(before, Text) and before.cache_control is None:
-            joined[-1] = replace(part, text=before.text + part.text)
-        elif not isinstance(part, Text) or part.text:
-            joined.append(part)
-    return tuple(joined)
-
-
-def _checked(part: Part) -> Part:
-    if isinstance(part, Text):
-        try:
-            part.text.encode()
-        except UnicodeEncodeError as error:
-            raise OptionError(
-                f"The prompt holds half of a character at position {error.start} (a lone surrogate). Nothing was sent."
-            ) from None
-    return part
 
 
 def _named(options: Options) -> dict[str, Any]:

@@ -30,9 +30,10 @@ from ..secrets import WHERE_KEYS_GO, Key
 from ..settings import Settings, SettingsWarning, as_offline, check_url, with_budgets
 from ..values import Origin, Reply, Row, Timeouts
 from .asking import Asking, Composed
-from .compose import Preview, Prompt
+from .compose import Preview
 from .drift import KeyWatch
 from .gateways import Gateways
+from .insert import Prompt
 from .purse import Purse
 from .replies import Replies
 from .stack import Stack

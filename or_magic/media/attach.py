@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ..content import Part, Text
@@ -12,24 +12,27 @@ from .parts import part_of, part_of_bytes
 from .urls import has_scheme, part_of_url
 
 
-def attached(things: Iterable[object]) -> tuple[list[Part], list[Part]]:
+def attached(things: Iterable[object], convert: Callable[[object], Iterable[Part]]) -> tuple[list[Part], list[Part]]:
     """Return the texts, which go before the question, and the others, which go after it (WIRE.md §3).
 
+    ``convert`` says what becomes of an object that is no word and no file.
     Before it, a document is the beginning of the next prompt as well: providers keep it in their cache.
 
     Raises:
         MediaError: one of them cannot be read, or is of no kind that a model takes.
     """
-    parts = [part for thing in things for part in _parts(thing)]
+    parts = [part for thing in things for part in _parts(thing, convert)]
     documents: list[Part] = [Text(f"{part.text.rstrip()}\n\n") for part in parts if isinstance(part, Text)]
     return documents, [part for part in parts if not isinstance(part, Text)]
 
 
-def _parts(thing: object) -> Iterator[Part]:
+def _parts(thing: object, convert: Callable[[object], Iterable[Part]]) -> Iterator[Part]:
     if isinstance(thing, (list, tuple)) and thing and all(isinstance(each, Path) for each in thing):
         yield from (part_of(each) for each in thing)
+    elif isinstance(thing, str):
+        yield _of_word(thing)
     else:
-        yield _of_word(thing) if isinstance(thing, str) else part_of(thing)
+        yield from convert(thing)
 
 
 def _of_word(word: str) -> Part:

@@ -40,6 +40,27 @@ def picture(data: bytes, media_type: str, name: str | None) -> Image:
     return _redrawn(data, media_type, told)
 
 
+def picture_of(opened: Pictures.Image, told: str = "the picture") -> Image:
+    """Return a picture that is in memory; that one stays as it is.
+
+    Raises:
+        MediaError: it has too many pixels, or cannot be read from its file.
+    """
+    _check_pixels(opened.size, told)
+    try:
+        drawn = _small(opened)
+        written, form = _written(drawn, jpeg=opened.format == "JPEG")
+    except Exception as error:  # noqa: BLE001 - its file may be gone or broken
+        raise MediaError(f"{told} cannot be read: {str(error)[:200]}. Nothing was sent.") from None
+    return Image(data=written, media_type=form, note="; ".join(_scaling(opened.size, drawn.size, told)))
+
+
+def _scaling(before: tuple[int, int], after: tuple[int, int], told: str) -> list[str]:
+    if after == before:
+        return []
+    return [f"{told}: scaled down from {before[0]:,} × {before[1]:,} to {after[0]:,} × {after[1]:,} pixels"]
+
+
 def _check_pixels(size: tuple[int, int], told: str) -> None:
     if size[0] * size[1] > MAX_PIXELS:
         raise MediaError(
@@ -90,9 +111,14 @@ def _readable() -> list[str]:
 
 def _scaled(opened: Pictures.Image) -> Pictures.Image:
     """Return the first picture upright, with eight bits a channel, and small enough."""
+    opened.draft("RGB", (MAX_SIDE_PX, MAX_SIDE_PX))  # a JPEG is then not even decoded in full
+    return _small(opened)
+
+
+def _small(opened: Pictures.Image) -> Pictures.Image:
+    """Return a copy: upright, with eight bits a channel, and small enough."""
     from PIL import ImageOps
 
-    opened.draft("RGB", (MAX_SIDE_PX, MAX_SIDE_PX))  # a JPEG is then not even decoded in full
     upright = ImageOps.exif_transpose(opened)
     plain = _eight_bits(upright)
     plain.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
