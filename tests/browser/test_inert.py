@@ -67,6 +67,7 @@ class Guard:
         fired = self.notebook.page.evaluate("orMagicInert.fired()")
         self.notebook.page.remove_listener("request", self._ask)
         self.notebook.page.context.remove_listener("page", self._opened)
+        self._close_others()
         return [str(what)[:300] for what in (*self.found, *fired, *self.asked)]
 
     def _ask(self, request: Request) -> None:
@@ -83,6 +84,13 @@ class Guard:
         )
         if not url.startswith(("data:", "blob:")) and not (own and wanted):
             self.asked.append(f"{request.resource_type} {url}")
+
+    def _close_others(self) -> None:
+        """Close what was opened: behind another page, Chromium draws this one once a second, for all tests to come."""
+        mine = self.notebook.page
+        for page in [page for page in mine.context.pages if page is not mine]:
+            page.close()
+        mine.bring_to_front()
 
     def _opened(self, page: Page) -> None:
         self.asked.append(f"a page of its own: {page.url}")

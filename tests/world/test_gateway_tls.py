@@ -167,10 +167,11 @@ def test_a_stream_over_tls_is_closed_by_another_thread(
     with tls_server(certificate, stall) as server:
         session = open_session(base_url=server.url.replace("http", "https"))
         stream = session.stream("Hello")
-        closer = threading.Timer(0.3, stream.close)
+        closer = threading.Thread(target=lambda: until(lambda: stream.reply.text) and stream.close())
         closer.start()
         with pytest.raises(CallInterruptedError):
             stream.run()
+        closer.join()
         assert until(lambda: left, 3)
     assert "Hello" == stream.reply.text
     assert ["interrupted"] == [row["status"] for row in books(session.engine.ledger.path)]
