@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .engine.replies import Replies
     from .errors import OrMagicError
     from .features.tracker import Tracker
-    from .verbs import image, speak, transcribe
+    from .verbs import chat, image, speak, transcribe
 
     replies: Replies
     tracker: Tracker
@@ -25,6 +25,7 @@ __all__ = [
     "Session",
     "aask",
     "ask",
+    "chat",
     "connect",
     "image",
     "models",
@@ -47,7 +48,7 @@ def __getattr__(name: str) -> Any:
         from .errors import OrMagicError
 
         return OrMagicError
-    if name in ("image", "speak", "transcribe"):
+    if name in ("chat", "image", "speak", "transcribe"):
         from . import verbs
 
         return getattr(verbs, name)

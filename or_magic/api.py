@@ -19,7 +19,7 @@ from .engine.session import Engine, new_session
 from .engine.stream import Stream
 from .options import AskOptions, Options, from_keywords
 from .secrets import KEY_NAME, WHERE_KEYS_GO, Key
-from .setting_kinds import ConnectOptions
+from .setting_kinds import ConnectOptions, Policy
 from .settings import Settings, as_offline, load_settings
 from .values import Origin, Reply
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import openai
     import pandas as pd
 
+    from .features.chat import Chat
     from .features.tracker import Tracker
     from .ledger import Ledger
 
@@ -71,6 +72,16 @@ class Session:
         the settings is what ends it.
         """
         return await self._engine().aask(prompt, _said(options), values=options.get("values"))
+
+    def chat(self, name: str, *, policy: Policy | None = None) -> Chat:
+        """Return the conversation ``name`` of this session; ``policy``: what happens where it outgrows the model.
+
+        Raises:
+            OptionError: it is no name, or no policy.
+        """
+        from .features.chat import Chat
+
+        return Chat(name, self.engine.asking.chats, self.ask, self.stream, policy=policy)
 
     def image(self, prompt: str, **options: Unpack[ImageOptions]) -> Reply:
         """Make pictures of a text; see ``or_magic.image``."""
@@ -166,8 +177,8 @@ def connect(
         pace_s: the pause between two pieces of the offline simulator, in seconds.
         **settings: ``base_url model app_url app_name home offline timeouts``; budgets in dollars (or "off")
             ``session_budget daily_budget weekly_budget total_budget tag_budgets``; ``fallback_models
-            fallback_sticky retries circuit_breaker``; ``local`` servers by name; ``rate_limits`` a minute by model;
-            ``presets`` by name.
+            fallback_sticky retries circuit_breaker context_policy``; ``local`` servers by name; ``rate_limits`` a
+            minute by model; ``presets`` by name.
 
     Raises:
         OptionError, SettingsError: a setting is unknown or cannot be used.

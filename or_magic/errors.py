@@ -8,6 +8,8 @@
     ├── OptionError                 an option, keyword or command is not known or wrong; nothing was sent
     ├── TemplateError               a {{ expression }} failed; nothing was sent
     ├── MediaError                  an attachment cannot be read, and nothing was sent; or a picture of an answer cannot
+    ├── ChatError                   a conversation cannot be read, written or changed so
+    │   └── ContextError            it is longer than what the model reads; nothing was sent
     ├── ReportError                 a notebook cannot be read for its receipts, or a report not be written
     ├── LedgerError                 the books cannot be read or written; answers are not affected
     ├── OverBudget                  a budget does not cover what the call may cost; nothing was sent
@@ -69,6 +71,23 @@ class TemplateError(OrMagicError):
 
 class MediaError(OrMagicError):
     """An attachment, or a picture of an answer, cannot be read or is not what it says."""
+
+
+class ChatError(OrMagicError):
+    """A conversation cannot be read from a file, written to one, or changed so."""
+
+
+class ContextError(ChatError):
+    """A conversation is longer than what the model reads; nothing was sent.
+
+    Attributes:
+        tokens: about how many it takes, with the question.
+        limit_tokens: how many the model reads beside its answer.
+    """
+
+    def __init__(self, happened: str, *, tokens: int = 0, limit_tokens: int = 0) -> None:
+        super().__init__(happened)
+        self.tokens, self.limit_tokens = tokens, limit_tokens
 
 
 class ReportError(OrMagicError):

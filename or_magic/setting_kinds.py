@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
 from .budget import parse_usd
+from .context import POLICIES
 from .values import Timeouts
 
 BUDGETS = {
@@ -22,6 +23,9 @@ BUDGETS = {
 _NAME = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
 _MOST_RETRIES = 10
 _YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+Policy = Literal["error", "drop-oldest", "compress"]
 
 
 class ConnectOptions(TypedDict, total=False):
@@ -43,6 +47,7 @@ class ConnectOptions(TypedDict, total=False):
     fallback_sticky: bool
     retries: int
     circuit_breaker: bool
+    context_policy: Policy
     local: Mapping[str, Any]
     rate_limits: Mapping[str, Mapping[str, int]]
     presets: Mapping[str, Mapping[str, Any]]
@@ -198,6 +203,17 @@ def _table(value: object, example: str) -> Mapping[str, Any]:
     return value
 
 
+def parse_policy(value: object) -> str:
+    """Return what happens to a conversation that is longer than the model reads.
+
+    Raises:
+        ValueError: it is no such policy.
+    """
+    if value not in POLICIES:
+        raise ValueError(f"{value!r} is not one of {', '.join(POLICIES)}")
+    return str(value)
+
+
 Parse = Callable[[object], Any]
 
 TEXTS = ("model", "base_url", "app_url", "app_name", "ledger")
@@ -209,6 +225,7 @@ PLAIN: Mapping[str, Parse] = {
     "fallback_sticky": parse_flag,
     "retries": parse_retries,
     "circuit_breaker": parse_flag,
+    "context_policy": parse_policy,
 }
 TABLES: Mapping[str, Parse] = {
     "tag_budgets": parse_tags,

@@ -25,7 +25,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "ledger": ("OR_MAGIC_LEDGER",),
 }
 # These have no variable: they are said in code or in the config file.
-UNNAMED = ("total_budget", "fallback_sticky", "retries", "circuit_breaker", *TABLES)
+UNNAMED = ("total_budget", "fallback_sticky", "retries", "circuit_breaker", "context_policy", *TABLES)
 # A .env that also holds the key belongs to an OpenRouter project, so these bare names mean ours.
 _BARE = {
     "model": "DEFAULT_MODEL",

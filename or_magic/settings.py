@@ -55,6 +55,7 @@ class Settings:
     fallback_sticky: bool = False
     retries: int = 3
     circuit_breaker: bool = True
+    context_policy: str = "error"
     local: Mapping[str, LocalServer] = field(default_factory=dict)
     rate_limits: Mapping[str, Pace] = field(default_factory=dict)
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

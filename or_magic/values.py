@@ -71,7 +71,7 @@ class Request:
 
     ``budget_usd`` is the most that all attempts together may cost; ``waived`` sends it past every budget, once.
     ``elsewhere`` are local servers to be asked where the gateway cannot be reached. ``endpoint`` is what it is for:
-    an answer, pictures, sound of a text, the text of a sound.
+    an answer, pictures, sound of a text, the text of a sound. ``anew``: its conversation begins with it.
     """
 
     model: str
@@ -84,6 +84,7 @@ class Request:
     waived: bool = False
     elsewhere: tuple[str, ...] = ()
     endpoint: Endpoint = "chat"
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,23 @@
-"""The verbs of ``orm`` beside asking: pictures, speech and transcripts of this process's session."""
+"""The verbs of ``orm`` beside asking: conversations, pictures, speech and transcripts of this process's session."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from .api import current
 from .content import Audio
 from .engine.making import ImageOptions, SpeechOptions, TranscriptionOptions
+from .setting_kinds import Policy
 from .values import Reply
+
+if TYPE_CHECKING:
+    from .features.chat import Chat
+
+
+def chat(name: str, *, policy: Policy | None = None) -> Chat:
+    """Return the conversation ``name`` of this process's session; see ``Session.chat``."""
+    return current().chat(name, policy=policy)
 
 
 def image(prompt: str, **options: Unpack[ImageOptions]) -> Reply:

@@ -22,11 +22,12 @@ from ..protocol.accumulate import Accumulation
 from ..settings import Settings
 from ..values import Origin, Reply, Request, Row
 from .bills import Bills
+from .chat import Chats, Joined
 from .compose import Preview, compose, is_local, local_name
 from .explain import explain
 from .insert import Inserted, Note, Prompt
 from .making import asked_format
-from .prepare import notices, prepared
+from .prepare import CATALOGUED, notices, prepared
 from .purse import Purse
 from .replies import Replies
 from .rounds import rounds
@@ -60,6 +61,7 @@ class Asking:
         self._send = send
         self.replies = Replies() if replies is None else replies
         self._bills = Bills(purse.find)
+        self.chats = Chats(settings, self._context_tokens)
         # Reentrant: the collector may close a forgotten stream, and book it, wherever this thread happens to be.
         self._lock = threading.RLock()
         self._rows: OrderedDict[str, tuple[Row, ...]] = OrderedDict()
@@ -72,7 +74,7 @@ class Asking:
         """Return the running call.
 
         Raises:
-            OptionError, TemplateError, MediaError: it cannot be composed; nothing was sent.
+            OptionError, TemplateError, MediaError, ContextError: it cannot be composed; nothing was sent.
         """
         return self.start(_asked(prompt, options, values), origin or Origin())
 
@@ -80,14 +82,15 @@ class Asking:
         """Return the running call of the request that is composed now.
 
         Raises:
-            OptionError, TemplateError, MediaError: it cannot be composed; nothing was sent.
+            OptionError, TemplateError, MediaError, ContextError: it cannot be composed; nothing was sent.
         """
         call_id = uuid.uuid4().hex
-        request = self._prepared(composed, replace(origin, call_id=call_id))
+        joined = self._joined(composed, replace(origin, call_id=call_id))
+        request = joined.request
         stream = Stream(
-            self._run(request),
+            joined.announced(self._run(request)),
             Accumulation(self._gateway.name, call_id, request.model, asked_format(request)),
-            booked=partial(self._booked, request),
+            booked=partial(self._booked, joined),
             explain=lambda error, row, earlier: explain(error, row, earlier, self._catalog.models().closest),
             stop=self._gateway.brake(call_id).pull,
         )
@@ -99,15 +102,17 @@ class Asking:
         """Return what would be sent, and what it may cost; nothing is.
 
         Raises:
-            OptionError, TemplateError, MediaError: it cannot be composed.
+            OptionError, TemplateError, MediaError, ContextError: it cannot be composed.
         """
         inserted: list[Inserted] = []
-        request = self._prepared(_asked(prompt, options, values, inserted.append), Origin())
+        joined = self._joined(_asked(prompt, options, values, inserted.append), Origin(), dry=True)
+        request = joined.request
         standings = self._ledger.standings(self._purse.limits(request, datetime.now(UTC)))
         left = min([standing.left_usd for standing in standings], default=None)
         fitted, bound_usd = self._purse.fit(request, None if request.waived else left)
         expected = self._bills.expect(fitted, self._ledger)
-        return Preview(fitted, self._gateway.body(fitted), expected, bound_usd, tuple(standings), tuple(inserted))
+        body = self._gateway.body(fitted)
+        return Preview(fitted, body, expected, bound_usd, tuple(standings), tuple(inserted), joined.notes)
 
     def close_streams(self) -> None:
         """Close every call that still runs: a stream that nobody reads is a stream that somebody pays."""
@@ -128,8 +133,14 @@ class Asking:
         if self._settings().fallback_sticky:
             self._stuck[asked] = served
 
-    def _prepared(self, composed: Composed, origin: Origin) -> Request:
-        return prepared(composed(self._settings(), origin), self._catalog, self._gateway)
+    def _joined(self, composed: Composed, origin: Origin, *, dry: bool = False) -> Joined:
+        joined = self.chats.before(composed(self._settings(), origin), dry=dry)
+        return replace(joined, request=prepared(joined.request, self._catalog, self._gateway))
+
+    def _context_tokens(self, model: str) -> int | None:
+        """Return what a model reads, prompt and answer together; elsewhere one of the same name may be another."""
+        found = self._catalog.models().find(model) if self._gateway.name in CATALOGUED else None
+        return found.context_tokens if found else None
 
     def _run(self, request: Request) -> Generator[Event, None, None]:
         yield from notices(request)
@@ -144,11 +155,12 @@ class Asking:
             request = replace(request, model=stuck)
         yield from self._send()(request)
 
-    def _booked(self, request: Request, reply: Reply, sent: bool) -> tuple[Reply, Row | None]:
+    def _booked(self, joined: Joined, reply: Reply, sent: bool) -> tuple[Reply, Row | None]:
         with self._lock:
             rows = self._rows.pop(reply.call_id, ())
         reply, row = with_figures(reply, rows, sent=sent)
-        reply = self._bills.judged(reply, row, request)
+        reply = self._bills.judged(reply, row, joined.request)
+        self.chats.after(joined, reply, sent=sent)
         if row is not None:
             self.replies.add(reply)
         return reply, row
@@ -157,6 +169,8 @@ class Asking:
 def _asked(prompt: Prompt, options: Options, values: Mapping[str, Any] | None, note: Note | None = None) -> Composed:
     def composed(settings: Settings, origin: Origin) -> Request:
         said = with_preset(options, settings.presets)
-        return compose(prompt, said, settings, replace(origin, tag=said.tag), values=values, note=note)
+        origin = replace(origin, tag=said.tag, chat=said.chat)
+        request = compose(prompt, said, settings, origin, values=values, note=note)
+        return replace(request, anew=said.new) if said.new else request
 
     return composed

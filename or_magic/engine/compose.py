@@ -28,7 +28,8 @@ class Preview:
     """A call that was not made: its JSON body, what it will likely take, what it may cost at most.
 
     ``bound_usd`` is None where no bound can be given: an unknown price, or what nobody can count beforehand.
-    ``standings`` are the budgets that it would have to keep; ``inserted`` what expressions and objects became.
+    ``standings`` are the budgets that it would have to keep; ``inserted`` what expressions and objects became;
+    ``notes`` what is left out of the conversation.
     """
 
     request: Request
@@ -37,6 +38,7 @@ class Preview:
     bound_usd: Decimal | None
     standings: tuple[Standing, ...] = ()
     inserted: tuple[Inserted, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def prompt_tokens(self) -> int:

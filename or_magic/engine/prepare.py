@@ -16,7 +16,7 @@ from ..values import Message, Request, dollars
 
 KEPT = {"type": "ephemeral"}
 _OFF = (False, None, "off", "none")
-_CATALOGUED = ("openrouter", "offline")  # elsewhere a model of the same name may be another one
+CATALOGUED = ("openrouter", "offline")  # elsewhere a model of the same name may be another one
 _NOUNS = {"image": "pictures", "audio": "sound", "video": "videos"}  # documents go to every model (WIRE.md §3)
 
 
@@ -26,7 +26,7 @@ def prepared(request: Request, catalog: Catalog, gateway: Gateway) -> Request:
     Raises:
         MediaError: the catalogue knows that no model asked for takes one of its parts.
     """
-    ours = gateway.name in _CATALOGUED
+    ours = gateway.name in CATALOGUED
     models = catalog.models()
     if ours:
         check_inputs(request, models)

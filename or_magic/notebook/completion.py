@@ -100,6 +100,7 @@ class Completion:
                 if not name.startswith("_") and name not in shell.user_ns_hidden
             },
             tags={one.options.tag: None for one in asked if one.options.tag},
+            chats=session.engine.asking.chats.names if session else (),
             presets=session.engine.settings.presets if session else {},
             providers={one.reply.provider: None for one in asked if one.reply and one.reply.provider},
         )

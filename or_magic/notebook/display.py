@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..engine.stream import Stream
     from .face import Face
 
-_LASTING = ("budget", "fallback", "attachment")  # notices that still matter when the answer is there
+_LASTING = ("attachment", "budget", "context", "fallback")  # notices that still matter when the answer is there
 
 
 class Screen(Protocol):

@@ -54,6 +54,7 @@ class Face:
             shell.magics_manager.register_function(self._magic(), "line_cell", name)
         self._formatter = cast("DisplayFormatter", shell.display_formatter).ipython_display_formatter
         self._formatter.for_type_by_name("or_magic.values", "Reply", self._draw)
+        shell.events.register("pre_run_cell", self._before_cell)
         shell.events.register("post_run_cell", self._after_cell)
         shell.input_transformers_cleanup.append(keep_question_marks)
         self._completion = Completion(self)
@@ -136,6 +137,7 @@ class Face:
         self._completion.close()
         if "painters" in self.__dict__:
             self.painters.shutdown()
+        self.shell.events.unregister("pre_run_cell", self._before_cell)
         self.shell.events.unregister("post_run_cell", self._after_cell)
         self.shell.input_transformers_cleanup.remove(keep_question_marks)
         self._formatter.pop("or_magic.values.Reply", None)
@@ -180,6 +182,15 @@ class Face:
             self.just_drawn = None
         else:
             publish(self.shell, reply)
+
+    def _before_cell(self, _info: Any) -> None:
+        """Let conversations know which cell runs, and that it is another run of it."""
+        from ..engine.execution import begin
+
+        shell: Any = self.shell
+        if hasattr(shell, "kernel"):
+            parent = shell.get_parent()
+            begin((parent.get("metadata") or {}).get("cellId"), (parent.get("header") or {}).get("msg_id", ""))
 
     def _after_cell(self, result: Any) -> None:
         """Close what a failed cell left running: its traceback would keep the stream, and the bill, alive."""

@@ -50,6 +50,7 @@ class Known:
     variables: Mapping[str, Any] = field(default_factory=dict)
     tags: Iterable[str] = ()
     providers: Iterable[str] = ()
+    chats: Iterable[str] = ()
     presets: Iterable[str] = ()
 
 
@@ -224,6 +225,10 @@ def _tags(known: Known) -> Iterable[Offer]:
     return [Offer(shlex.quote(tag), "tag of this session") for tag in known.tags]
 
 
+def _chats(known: Known) -> Iterable[Offer]:
+    return [Offer(shlex.quote(name), "conversation") for name in known.chats]
+
+
 def _columns(_known: Known) -> Iterable[Offer]:
     from ..features.frame import COLUMNS
     from ..features.groups import DERIVED
@@ -242,11 +247,12 @@ _SOURCES: Mapping[str, Callable[[Known], Iterable[Offer]]] = {
     "LABEL": _tags,
     "COLUMN": _columns,
     "PICTURE": _pictures,
+    "chat NAME": _chats,
     "alias NAME": _aliases,  # any other NAME is free
     "preset NAME": _presets,
     "config NAME": _settings,
 }
-_SOURCES_OF_OPTIONS = {"--provider": _providers, "--preset": _presets}
+_SOURCES_OF_OPTIONS = {"-c": _chats, "--chat": _chats, "--provider": _providers, "--preset": _presets}
 
 
 @functools.cache

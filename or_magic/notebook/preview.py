@@ -28,6 +28,7 @@ def _lines(preview: Preview) -> Iterator[str]:
         yield ""
         yield f"── {message.role}"
         yield from (_told(part) for part in message.parts)
+    yield from (f"── conversation: {neutral.line(note)}" for note in preview.notes)
     yield ""
     other = {name: value for name, value in preview.body.items() if name not in ("model", "messages")}
     yield f"── other fields: {json.dumps(other, ensure_ascii=False, default=str)}"

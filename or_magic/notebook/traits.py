@@ -8,7 +8,7 @@ from typing import Any
 from traitlets import TraitError, Unicode, validate
 from traitlets.config import Config, Configurable
 
-NAMES = ("model", "base_url", "app_url", "app_name")
+NAMES = ("model", "base_url", "app_url", "app_name", "context_policy")
 _KEY_NAMES = ("key", "api_key")
 
 
@@ -24,6 +24,11 @@ class OpenRouterMagics(Configurable):
     ).tag(config=True)
     app_url = Unicode(help="How OpenRouter's rankings link to what you make. Empty: not set here.").tag(config=True)
     app_name = Unicode(help="How OpenRouter's rankings name what you make. Empty: not set here.").tag(config=True)
+
+    context_policy = Unicode(
+        help="What happens to a conversation that is longer than the model reads: error, drop-oldest or compress. "
+        "Empty: not set here."
+    ).tag(config=True)
 
     def __init__(self, parent: Any, choose: Callable[[Mapping[str, str | None]], None]) -> None:
         self._choose: Callable[[Mapping[str, str | None]], None] | None = None

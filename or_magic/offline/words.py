@@ -175,6 +175,7 @@ def report(asked: Asked, model: Model) -> str:
     blocks = [
         f"**Offline simulator.** No model wrote this: it tells back what {model.receiver} would have received.",
         "\n".join(facts),
+        *_earlier(asked),
         _result(asked) or _quoted("The last user text:", asked.last_user_text),
     ]
     if "code" in asked.last_user_text.lower():
@@ -192,6 +193,16 @@ def _roles(asked: Asked) -> str:
 def _result(asked: Asked) -> str:
     last = asked.messages[-1]
     return _quoted("The tool returned:", text_of(last)) if last["role"] == "tool" else ""
+
+
+def _earlier(asked: Asked) -> list[str]:
+    """Return what shows that the turns before have come: how many answers, and the question before this one."""
+    answers = sum(message["role"] == "assistant" for message in asked.messages)
+    asked_before = [message for message in asked.messages if message["role"] == "user"][:-1]
+    if not answers or not asked_before:
+        return []
+    title = f"{answers} earlier answer{'s' * (answers != 1)} came with it. The question before was:"
+    return [_quoted(title, text_of(asked_before[-1]))]
 
 
 def _quoted(title: str, text: str) -> str:

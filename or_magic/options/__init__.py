@@ -20,6 +20,7 @@ from .line import (
     arguments,
     closest,
     help_text,
+    is_name,
     new_parser,
     put,
     split_line,
@@ -36,6 +37,7 @@ __all__ = [
     "format_line",
     "from_keywords",
     "help_text",
+    "is_name",
     "parse_line",
 ]
 
@@ -53,6 +55,8 @@ class AskOptions(TypedDict, total=False):
     params: Mapping[str, Any]
     reasoning: str | int
     attach: Any
+    chat: str
+    new: bool
     preset: str
     tag: str
     no_stream: bool
@@ -79,6 +83,8 @@ class Options:
     params: Mapping[str, Any] = field(default_factory=dict)
     reasoning: str | int | None = None
     attach: tuple[Any, ...] = ()  # a str is a path or a URL that the user wrote there
+    chat: str | None = None
+    new: bool = False
     preset: str | None = None
     tag: str | None = None
     no_stream: bool = False
@@ -218,6 +224,8 @@ _KEYWORDS: Mapping[str, _Check] = {
     "reasoning": (f"one of {', '.join(EFFORTS)}, or a number of tokens",
                   lambda value: value in EFFORTS if isinstance(value, str) else _is_integer(value) and value > 0),
     "attach": ("something to attach", lambda _: True),
+    "chat": ("the name of a conversation: one line of text", is_name),
+    "new": _FLAG,
     "preset": _TEXT,
     "tag": _TEXT,
     "no_stream": _FLAG,

@@ -117,6 +117,12 @@ class _Read:
             )
         return found
 
+    def name(self, word: str) -> str:
+        found = str(self._resolve(word))
+        if not is_name(found):
+            raise argparse.ArgumentTypeError(f"{found!r} is not a name: it is one line of text")
+        return found
+
     def one_of(self, words: Sequence[str]) -> Callable[[str], str]:
         return lambda word: _choice(self._resolve(word), words)
 
@@ -152,6 +158,8 @@ def _add_core(say: Callable[..., None], group: Any, read: _Read) -> None:
         help="how much to think first: none minimal low medium high xhigh max, or a number of tokens")  # fmt: skip
     say(group, "-a", "--attach", "--image", metavar="FILE", action="append", type=read.attachment,
         help="send a file, URL or $variable along: picture, PDF, sound, video, text, CSV; may be repeated")  # fmt: skip
+    say(group, "-c", "--chat", metavar="NAME", type=read.name, help="take part in the conversation NAME")
+    say(group, "--new", action="store_true", help="begin the conversation anew: what was before is set aside")
     say(group, "-o", "--out", metavar="NAME", type=_identifier, help="bind the Reply to NAME")
     say(group, "-f", "--format", metavar="HOW", type=read.one_of(FORMATS), choices=FORMATS,
         help="how it is shown: markdown, text, or code (the first code block goes into a new cell below)")  # fmt: skip
@@ -235,6 +243,11 @@ def _is_within(letters: str, word: str) -> bool:
     """Whether the letters stand in the word in this order, the first one first."""
     rest = iter(word)
     return word[:1] == letters[:1] and all(letter in rest for letter in letters)
+
+
+def is_name(word: object) -> bool:
+    """Whether it can name a conversation: one line that can be seen."""
+    return isinstance(word, str) and word.isprintable() and bool(word.strip())
 
 
 def _number(value: Any, word: str) -> float:

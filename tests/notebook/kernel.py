@@ -59,10 +59,21 @@ class Kernel:
         environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
         self.manager, self.client = start_new_kernel(kernel_name="python3", startup_timeout=60, env=environment)
 
-    def run(self, code: str, *, watched: bool = True, limit_s: float = 60.0, interrupt_after: str | None = None) -> Run:
-        """Run a cell; ``watched``: a person may be looking. ``interrupt_after``: once this text has been printed."""
+    def run(
+        self,
+        code: str,
+        *,
+        watched: bool = True,
+        limit_s: float = 60.0,
+        interrupt_after: str | None = None,
+        cell: str | None = None,
+    ) -> Run:
+        """Run a cell; ``watched``: a person may be looking. ``interrupt_after``: once this text has been printed.
+
+        ``cell`` is the cell's id, which Lab and Notebook tell, and programs that run notebooks do not.
+        """
         run = Run()
-        sent = self.client.execute(code, allow_stdin=watched)
+        sent = self._send(code, watched=watched, cell=cell)
         end = time.monotonic() + limit_s
         while True:
             message = self.client.get_iopub_msg(timeout=max(0.1, end - time.monotonic()))
@@ -78,6 +89,15 @@ class Kernel:
             run.reply = self.client.get_shell_msg(timeout=max(0.1, end - time.monotonic()))
         run.status = run.reply["content"]["status"]
         return run
+
+    def _send(self, code: str, *, watched: bool, cell: str | None) -> str:
+        content = {
+            "code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": watched,
+            "stop_on_error": True,
+        }  # fmt: skip
+        message = self.client.session.msg("execute_request", content, metadata={"cellId": cell} if cell else None)
+        self.client.shell_channel.send(message)
+        return str(message["header"]["msg_id"])
 
     def value(self, expression: str) -> str:
         """Return the repr of an expression."""

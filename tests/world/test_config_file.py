@@ -281,7 +281,13 @@ def test_kernels_that_write_at_once_lose_nothing(home: Path) -> None:
 
 def test_every_name_of_the_file_is_a_setting(home: Path) -> None:
     """And every one of them can be written."""
-    special = {"fallback_sticky": "yes", "circuit_breaker": "no", "retries": "5", **dict.fromkeys(BUDGETS, "2.50")}
+    special = {
+        "fallback_sticky": "yes",
+        "circuit_breaker": "no",
+        "retries": "5",
+        "context_policy": "compress",
+        **dict.fromkeys(BUDGETS, "2.50"),
+    }
     values = dict.fromkeys(NAMES, "a://b") | special
     for name in NAMES:
         assert write_setting(home, name, values[name])

@@ -162,7 +162,7 @@ def _more_rows(settings: Settings) -> list[tuple[str, str, str]]:
     told |= {"fallback_models": ", ".join(settings.fallback_models)} if settings.fallback_models else {}
     told |= {
         name: str(getattr(settings, name)).lower()
-        for name in ("fallback_sticky", "retries", "circuit_breaker")
+        for name in ("fallback_sticky", "retries", "circuit_breaker", "context_policy")
         if name in settings.sources
     }
     told |= {"ledger": "a database"} if settings.ledger is not None else {}  # its address may hold a password

@@ -1,0 +1,90 @@
+"""One turn of a conversation: a question and the answer that it got. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..content import Audio, Image, Part, Text, ToolCall
+from ..values import Message, Reply
+
+_WORDS = (Text, Image, Audio)  # an assistant message without any of them is refused by some providers
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Where a turn was asked: the ``number``-th turn of this conversation in one run of the cell."""
+
+    cell: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A question, which may be of several messages, and its answer.
+
+    ``system`` is the system prompt that was sent with it. ``begins``: the turns before it are set aside. ``stale``: a
+    turn before it has changed since. ``pinned``: it is never left out. ``counted``: its tokens are those that the
+    gateway counted, and no estimate. ``versions`` are what stood in its place before, oldest first.
+    """
+
+    question: tuple[Message, ...]
+    reply: Reply
+    key: Key | None = None
+    system: Message | None = None
+    begins: bool = False
+    stale: bool = False
+    pinned: bool = False
+    question_tokens: int = 0
+    answer_tokens: int = 0
+    counted: bool = False
+    versions: tuple[Turn, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is a whole answer; what broke off is kept, and never sent."""
+        return self.reply.status in ("ok", "cached") and any(
+            part.text.strip() if isinstance(part, Text) else isinstance(part, _WORDS) for part in self.reply.parts
+        )
+
+    @property
+    def live(self) -> bool:
+        """Whether later turns are told of it."""
+        return self.complete and (self.pinned or not self.stale)
+
+    @property
+    def tokens(self) -> int:
+        """What it takes of a later prompt."""
+        return self.question_tokens + self.answer_tokens
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """What later turns are told: the question and the answer."""
+        # A call without its result is refused by every provider.
+        parts = tuple(part for part in self.reply.parts if not isinstance(part, ToolCall))
+        return (*self.question, Message("assistant", parts))
+
+    @property
+    def prompt(self) -> str:
+        """The words of the question."""
+        return "\n\n".join([text for message in self.question if (text := _text(message.parts))])
+
+    @property
+    def attached(self) -> tuple[Part, ...]:
+        """What the question held beside words."""
+        return tuple(part for message in self.question for part in message.parts if not isinstance(part, Text))
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What is to be known of it, in words."""
+        told = {
+            "begins anew": self.begins,
+            "stale": self.stale,
+            "pinned": self.pinned,
+            "no words": not self.complete and self.reply.status == "ok",
+            self.reply.status: self.reply.status not in ("ok", "cached"),
+        }
+        return tuple(name for name, holds in told.items() if holds)
+
+
+def _text(parts: tuple[Part, ...]) -> str:
+    return "".join([part.text for part in parts if isinstance(part, Text)])
