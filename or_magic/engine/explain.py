@@ -7,6 +7,8 @@ from collections.abc import Callable
 from ..errors import CallError, UnknownModelError
 from ..values import Row, Total, dollars
 
+_OTHERS = ("image", "speech", "transcription")  # the catalogue has the models that write
+
 
 def explain(error: CallError, row: Row | None, earlier: Total, closest: Callable[[str], tuple[str, ...]]) -> None:
     """Complete ``error``: what it says of money follows the books, an unknown model gets the closest names.
@@ -19,7 +21,7 @@ def explain(error: CallError, row: Row | None, earlier: Total, closest: Callable
         error.earlier = ""
         return
     error.billed, error.earlier = _billing(error, row), before
-    if isinstance(error, UnknownModelError) and (near := closest(row.model_requested)):
+    if isinstance(error, UnknownModelError) and row.purpose not in _OTHERS and (near := closest(row.model_requested)):
         error.closest = near
         error.advice = f"Did you mean {' or '.join(near)}? %or models lists what there is."
 

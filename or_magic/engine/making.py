@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, TypedDict
 
 from ..content import Audio, Image, Part, Text
 from ..errors import MediaError, OptionError
-from ..media import part_of
+from ..media import attached, part_of
+from ..objects import attachable
 from ..options import Options, closest, from_keywords
 from ..settings import Settings
 from ..values import Endpoint, Message, Origin, Request
@@ -34,7 +35,7 @@ class MakeOptions(TypedDict, total=False):
 
 
 class ImageOptions(MakeOptions, total=False):
-    """The keywords of ``image``; ``references`` are pictures to go by: Paths, bytes, parts, addresses in a part."""
+    """The keywords of ``image``; ``references`` are pictures to go by, as ``attach`` takes them."""
 
     n: int
     size: str
@@ -158,8 +159,8 @@ def image(prompt: str, keywords: Mapping[str, Any]) -> Made:
     references = told.pop("references", None) or ()
     if isinstance(references, (str, bytes, Path)) or not isinstance(references, Sequence):
         references = [references]
-    parts = [part_of(thing) for thing in references]
-    if strange := next((part for part in parts if not isinstance(part, Image)), None):
+    texts, parts = attached(references, attachable)
+    if strange := next((part for part in (*texts, *parts) if not isinstance(part, Image)), None):
         raise MediaError(f"A reference is a {strange.kind}, not a picture. Nothing was sent.")
     return _made(IMAGE, (_words(prompt, "prompt"), *parts), told)
 

@@ -16,6 +16,7 @@ from .display import show
 from .interrupt import Pressed, interrupts
 
 if TYPE_CHECKING:
+    from ..engine.asking import Composed
     from ..engine.stream import Stream
     from .face import Face
 
@@ -57,7 +58,30 @@ def ask(face: Face, prompt: str, options: Options, *, source: str) -> Reply | No
             face.asked.remove(asked)
             face.stopped = asked
         raise
-    face.shell.user_ns["_or"] = asked.reply = reply
+    asked.reply = reply
+    return _bound(face, reply, options)
+
+
+def make(face: Face, composed: Composed, options: Options) -> Reply:
+    """Make what ``composed`` says, show it, and bind the reply.
+
+    Raises:
+        OrMagicError: the cell fails with it.
+    """
+    origin = Origin(source="line", cell_id=_cell_id(face.shell), notebook=_notebook(face.shell))
+    try:
+        stream = face.session().engine.start(composed, origin)
+    except KeyboardInterrupt:
+        raise _interrupted("Interrupted.", UNSENT) from None
+    try:
+        return _bound(face, _watched(face, stream, options), options)
+    except CallError:
+        face.shell.user_ns["_or"] = stream.reply
+        raise
+
+
+def _bound(face: Face, reply: Reply, options: Options) -> Reply:
+    face.shell.user_ns["_or"] = reply
     if options.out:
         face.shell.user_ns[options.out] = reply
     face.just_drawn = reply

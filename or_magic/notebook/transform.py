@@ -1,4 +1,4 @@
-"""A question mark at the end of ``%or ask …`` belongs to the question. Pure.
+"""A question mark at the end of ``%or ask …`` and ``%or image …`` belongs to the words. Pure.
 
 IPython reads a line that ends in ``?`` as a wish for help, before it looks for magics.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-_ASK = re.compile(r"(\s*(?:[\w.]+\s*=\s*)?)%(openrouter|or)\s+(ask\s.*\?)\s*")
+_ASK = re.compile(r"(\s*(?:[\w.]+\s*=\s*)?)%(openrouter|or)\s+((?:ask|image)\s.*\?)\s*")
 
 
 def keep_question_marks(lines: list[str]) -> list[str]:

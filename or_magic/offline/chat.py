@@ -61,7 +61,7 @@ def complete(sim: Simulator, data: bytes, headers: Mapping[str, str]) -> tuple[S
 
 def _try(sim: Simulator, asked: Asked, name: str, headers: Mapping[str, str]) -> Plain | tuple[Steps, Meter]:
     fault, arg = find(name)
-    model = _pseudo(fault, name) if fault else catalogue.resolve(name)
+    model = pseudo(fault, name) if fault else catalogue.resolve(name)
     if sim.fault is not None and fault is None:
         fault, arg = find(sim.fault)  # a bad day of an ordinary model, at its own price
     if model is None:
@@ -79,14 +79,21 @@ def _try(sim: Simulator, asked: Asked, name: str, headers: Mapping[str, str]) ->
     return prepared(sim, tried, answer, fault)
 
 
-def _pseudo(fault: Fault, name: str) -> catalogue.Model:
+def pseudo(fault: Fault, name: str) -> catalogue.Model:
+    """Return the model that a fault answers as."""
     everything = frozenset({"text", "image", "file", "audio", "video"})
     outputs = frozenset({"text", "image", "audio"})
     return catalogue.Model(name, name, 131_072, everything, outputs, frozenset({"tools", "reasoning"}), fault.pricing)
 
 
-def prepared(sim: Simulator, tried: Tried, answer: Answer, fault: Fault | None) -> tuple[Steps, Meter]:
-    """Return the steps of an answer that is decided on, and its meter."""
+def prepared(
+    sim: Simulator,
+    tried: Tried,
+    answer: Answer,
+    fault: Fault | None,
+    steps: Callable[[chunks.Call], Steps] | None = None,
+) -> tuple[Steps, Meter]:
+    """Return the steps of an answer that is decided on, and its meter; ``steps`` are those of no chat."""
     job, now = _job(tried, answer, fault, sim.clock()), int(sim.clock())
     wish = tried.asked.body.get("stream_options")
     call = chunks.Call(
@@ -100,15 +107,15 @@ def prepared(sim: Simulator, tried: Tried, answer: Answer, fault: Fault | None) 
     )
     meter = UNMETERED if fault and fault.bills == "nothing" else sim.ledger.meter(job)
     if fault:
-        return fault.deliver(chunks.steps(call), call), meter
-    return (chunks.steps(call) if job.streamed else _after_a_while(sim, call)), meter
+        return fault.deliver((steps or chunks.steps)(call), call), meter
+    return (chunks.steps(call) if job.streamed else _after_a_while(sim, call, steps or chunks.whole)), meter
 
 
-def _after_a_while(sim: Simulator, call: chunks.Call) -> Steps:
+def _after_a_while(sim: Simulator, call: chunks.Call, whole: Callable[[chunks.Call], Steps]) -> Steps:
     silence_s = min(_LONGEST_SILENCE_S, sim.pace_s * call.job.completion_tokens / call.answer.chunk_tokens)
     if silence_s:
         yield Pause(silence_s)
-    yield from chunks.whole(call)
+    yield from whole(call)
 
 
 def _job(tried: Tried, answer: Answer, fault: Fault | None, now_s: float) -> Job:

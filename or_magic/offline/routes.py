@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from or_magic.offline import catalogue, local, refusals
+from or_magic.offline import catalogue, local, makers, refusals
 from or_magic.offline.chat import Simulator, complete
 from or_magic.offline.faults import TABLE, rows
 from or_magic.offline.ledger import UNMETERED, Meter
@@ -25,6 +25,8 @@ def route(sim: Simulator, request: Request) -> tuple[Steps, Meter]:
         return local.route(sim, sim.local, request)
     if request.method == "POST" and request.path == "/api/v1/chat/completions":
         return complete(sim, request.body, request.headers)
+    if request.method == "POST" and request.path in makers.MAKERS:
+        return makers.make(sim, request)
     found = _plain(sim, request)
     # What answers HEAD may not have a body.
     return (replace(found, body=b"") if request.method == "HEAD" else found).steps(), UNMETERED
@@ -127,6 +129,7 @@ def _replay(sim: Simulator, _: Request) -> Plain:
 
 _GETS: dict[str, Callable[[Simulator, Request], Plain]] = {
     "/api/v1/models": _models,
+    "/api/v1/images/models": lambda _sim, _request: makers.image_models(),
     "/api/v1/models/count": _count,
     "/api/v1/key": _key,
     "/api/v1/generation": _generation,

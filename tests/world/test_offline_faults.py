@@ -227,6 +227,13 @@ def picture(seen: Seen) -> bool:
     )
 
 
+def between(seen: Seen) -> bool:
+    deltas = [choice["delta"] for chunk in seen.chunks for choice in chunk["choices"]]
+    place = next(n for n, delta in enumerate(deltas) if "images" in delta)
+    before, after = (any(delta["content"] for delta in some) for some in (deltas[:place], deltas[place + 1 :]))
+    return picture(seen) and before and after and len(seen.deltas("images")) == 1
+
+
 def sound(seen: Seen) -> bool:
     found = seen.deltas("audio")
     data = base64.b64decode("".join(piece.get("data", "") for piece in found))
@@ -387,6 +394,7 @@ CASES: list[tuple[str, Callable[[Seen], bool], dict[str, Any]]] = [
     ("tools-empty-args", lambda seen: pieces(seen) == {0: ""} and set(seen.finishes) == {"tool_calls"}, {}),
     ("tools-broken-args", lambda seen: pieces(seen) == {0: '{"text": "simul'}, {}),
     ("image", picture, {}),
+    ("image-between", between, {}),
     ("audio", sound, {}),
     ("citations", cited, {}),
 ]

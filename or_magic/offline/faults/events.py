@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from or_magic.offline import chunks
+from or_magic.offline import chunks, tokens
 from or_magic.offline.chunks import Call
 from or_magic.offline.faults.fault import number
 from or_magic.offline.steps import DONE, Event, Head, Raw, Steps, body_bytes, dump
@@ -155,3 +155,15 @@ def usage_cumulative(steps: Steps, call: Call) -> Steps:
             yield replace(step, data={**step.data, "usage": chunks.usage(call, count)})
         else:
             yield step
+
+
+def drawn_between(steps: Steps, call: Call) -> Steps:
+    """Draw when half of the text is said."""
+    said, half = 0, len(tokens.pieces(call.answer.text, call.answer.chunk_tokens)) // 2
+    for step in steps:
+        tag = getattr(step, "tag", None)
+        if tag != "image":
+            yield step
+        said += tag == "text"
+        if tag == "text" and said == half:
+            yield from chunks.drawn(call)

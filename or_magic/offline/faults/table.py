@@ -292,6 +292,12 @@ CONTENT = (
         answer=answers.calls_broken,
     ),
     Fault("image", "Text and a small real PNG that says SIMULATED.", answer=answers.drawn),
+    Fault(
+        "image-between",
+        "As `image`, streamed with the picture between two halves of the text.",
+        answer=answers.drawn,
+        deliver=events.drawn_between,
+    ),
     Fault("audio", "A short real WAV (or bare samples) in pieces, with a transcript.", answer=answers.spoken),
     Fault("citations", "Three citations in three deltas, one of them a duplicate.", answer=answers.cited),
 )
