@@ -11,6 +11,7 @@ from typing import overload
 
 from .. import neutral
 from ..charges import charges, cost, served
+from ..content import Audio
 from ..values import Reply
 
 MOST = 500
@@ -99,7 +100,7 @@ def first_words(reply: Reply, width: int = _WIDTH) -> str:
     told = [text if len(text) <= width else f"{text[: width - 1]}…"] if text else []
     pictures = len(reply.images)
     told += [f"[{pictures} pictures]" if pictures > 1 else "[a picture]"] if pictures else []
-    told += ["[sound]"] if reply.audio else []
+    told += ["[sound]"] if any(isinstance(part, Audio) for part in reply.parts) else []
     told += [f"[{reply.status}]"] if reply.status != "ok" else []
     return " ".join(told) or "[no text]"
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..content import Citation, Reasoning, Text, ToolCall
+from ..engine.replies import first_words
 from ..errors import UNSENT, CallError, CallInterruptedError, OptionError, OrMagicError
 from ..options import Options, parse_line
 from ..options.presets import with_preset
@@ -21,14 +24,19 @@ if TYPE_CHECKING:
     from .face import Face
 
 
+_WORDS = (Text, Reasoning, Citation, ToolCall)
+
+
 def run(face: Face, line: str, body: str) -> Reply | None:
     """Ask with the options of ``line`` what ``body`` says, templates expanded."""
     options = parse_line(line, lambda word: resolve(word, face.shell.user_ns))
     return ask(face, body.rstrip("\n"), options, source="cell")
 
 
-def ask(face: Face, prompt: str, options: Options, *, source: str) -> Reply | None:
+def ask(face: Face, prompt: str, options: Options, *, source: str, instead_of: Asked | None = None) -> Reply | None:
     """Ask, show, and bind the reply; only a dry run gives None.
+
+    ``instead_of`` is what is asked once more: the history has both as wordings of one cell.
 
     Raises:
         OrMagicError: the cell fails with it, so that *Run all* stops.
@@ -47,18 +55,19 @@ def ask(face: Face, prompt: str, options: Options, *, source: str) -> Reply | No
     except KeyboardInterrupt:
         raise _interrupted("Interrupted.", UNSENT) from None
     face.stopped = None
-    face.asked.append(Asked(origin.cell_id, prompt, told, source))
-    asked = face.asked[-1]
+    asked = Asked(instead_of.cell_id if instead_of else origin.cell_id, prompt, told, source)
+    face.asked.append(asked)
     try:
         reply = _watched(face, stream, options)
     except OrMagicError as error:
         if isinstance(error, CallError):
-            face.shell.user_ns["_or"] = asked.reply = stream.reply
+            face.shell.user_ns["_or"] = stream.reply
+            asked.keep(stream.reply)
         else:  # stopped on this side: nothing was sent, and there is no reply
             face.asked.remove(asked)
             face.stopped = asked
         raise
-    asked.reply = reply
+    asked.keep(reply)
     return _bound(face, reply, options)
 
 
@@ -96,7 +105,13 @@ class Asked:
         self.prompt = prompt
         self.options = options
         self.source = source
+        self.answer = ""  # its first words
         self.reply: Reply | None = None
+
+    def keep(self, reply: Reply) -> None:
+        """Keep the words of an answer; pictures and sound would fill the memory: ``orm.replies`` has the latest."""
+        self.answer = first_words(reply)
+        self.reply = replace(reply, parts=tuple([part for part in reply.parts if isinstance(part, _WORDS)]))
 
 
 def resolve(word: str, namespace: Mapping[str, Any]) -> Any:

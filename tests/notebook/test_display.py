@@ -180,9 +180,9 @@ def test_history_has_wordings_answers_and_costs(kernel: Kernel) -> None:
     """What was tried on the way to the prompt that works."""
     kernel.run("%%or offline/echo --tag a\nfirst wording")
     kernel.run("%%or offline/cut\nsecond wording")
-    told = kernel.run("%or history").text
-    first, second = told.index("▸ first wording"), told.index("▸ second wording")
-    assert first < told.index("◂ first wording") < second
+    told = kernel.run("%or history").displays[0]["data"]["text/plain"]
+    first, second = told.index("◂ first wording"), told.index("▸ [-first-] {+second+} wording")
+    assert first < second
     assert "--model=offline/echo --tag=a" in told
     assert "partial · cost not known yet" in told
 
