@@ -14,6 +14,7 @@ from or_magic.offline.example import SchemaError
 from or_magic.offline.faults import find
 from or_magic.offline.faults.fault import Fault, Tried
 from or_magic.offline.ledger import UNMETERED, Job, Ledger, Meter
+from or_magic.offline.prompt_cache import PromptCache, Use
 from or_magic.offline.replay import Recordings
 from or_magic.offline.steps import Pause, Plain, Steps
 from or_magic.offline.traffic import Traffic
@@ -36,6 +37,7 @@ class Simulator:
     local: str | None = None
     fault: str | None = None
     traffic: Traffic = field(default_factory=Traffic)
+    cache: PromptCache = field(default_factory=PromptCache)
 
 
 def complete(sim: Simulator, data: bytes, headers: Mapping[str, str]) -> tuple[Steps, Meter]:
@@ -94,7 +96,8 @@ def prepared(
     steps: Callable[[chunks.Call], Steps] | None = None,
 ) -> tuple[Steps, Meter]:
     """Return the steps of an answer that is decided on, and its meter; ``steps`` are those of no chat."""
-    job, now = _job(tried, answer, fault, sim.clock()), int(sim.clock())
+    used = _used(sim, tried) if fault is None and steps is None else Use()
+    job, now = _job(tried, answer, fault, sim.clock(), used), int(sim.clock())
     wish = tried.asked.body.get("stream_options")
     call = chunks.Call(
         job,
@@ -118,7 +121,11 @@ def _after_a_while(sim: Simulator, call: chunks.Call, whole: Callable[[chunks.Ca
     yield from whole(call)
 
 
-def _job(tried: Tried, answer: Answer, fault: Fault | None, now_s: float) -> Job:
+def _used(sim: Simulator, tried: Tried) -> Use:
+    return sim.cache.use(tried.asked.body, tried.model.served, tried.model.pricing, sim.clock())
+
+
+def _job(tried: Tried, answer: Answer, fault: Fault | None, now_s: float, used: Use) -> Job:
     body, asked = tried.asked.body, tried.asked
     return Job(
         generation_id=(fault.id_prefix if fault and fault.id_prefix else f"gen-{int(now_s)}-") + _unique(),
@@ -141,6 +148,8 @@ def _job(tried: Tried, answer: Answer, fault: Fault | None, now_s: float) -> Job
         router=tried.model.router,
         rate=fault.rate(tried.arg) if fault else Decimal(1),
         byok=bool(fault and fault.byok),
+        cached_tokens=used.read,
+        cache_write_tokens=used.written,
     )
 
 

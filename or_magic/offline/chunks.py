@@ -188,7 +188,12 @@ def usage(call: Call, completion_tokens: int | None = None) -> dict[str, Any]:
         "total_tokens": job.prompt_tokens + count,
         "cost": cost.total_usd,
         "is_byok": job.byok,
-        "prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0, "audio_tokens": 0, "video_tokens": 0},
+        "prompt_tokens_details": {
+            "cached_tokens": job.cached_tokens,
+            "cache_write_tokens": job.cache_write_tokens,
+            "audio_tokens": 0,
+            "video_tokens": 0,
+        },
         "cost_details": {
             "upstream_inference_cost": None if call.shape == "2025-12" else cost.list_usd,
             "upstream_inference_prompt_cost": cost.prompt_usd,

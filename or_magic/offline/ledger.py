@@ -55,6 +55,8 @@ class Job:
     router: str | None = None
     rate: Decimal = Decimal(1)
     byok: bool = False
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,10 @@ def cost_of(job: Job, completion_tokens: int, finish_reason: str | None) -> Cost
     """Return the cost; nothing for an answer that failed, nor for one that is empty and unfinished."""
     if finish_reason == "error" or (completion_tokens == 0 and finish_reason is None):
         return FREE
-    return charge(job.pricing, job.prompt_tokens, completion_tokens, job.rate)
+    return charge(
+        job.pricing, job.prompt_tokens, completion_tokens, job.rate,
+        read=job.cached_tokens, written=job.cache_write_tokens,
+    )  # fmt: skip
 
 
 class Ledger:
@@ -195,7 +200,8 @@ def _generation(entry: _Entry) -> dict[str, Any]:
         "moderation_latency": None, "generation_time": lasted_ms, "finish_reason": job.finish_reason,
         "tokens_prompt": billed.prompt_tokens, "tokens_completion": billed.completion_tokens,
         "native_tokens_prompt": billed.prompt_tokens, "native_tokens_completion": billed.completion_tokens,
-        "native_tokens_completion_images": job.media, "native_tokens_reasoning": reasoning, "native_tokens_cached": 0,
+        "native_tokens_completion_images": job.media, "native_tokens_reasoning": reasoning,
+        "native_tokens_cached": job.cached_tokens,
         "num_media_prompt": None, "num_input_audio_prompt": None, "num_media_completion": None,
         "num_search_results": None, "num_fetches": None, "web_search_engine": None, "origin": "", "usage": cost,
         "is_byok": job.byok, "native_finish_reason": job.native_finish_reason, "external_user": job.user,

@@ -34,10 +34,24 @@ def price(pricing: Mapping[str, Any], prompt_tokens: int) -> Mapping[str, Any]:
     return prices
 
 
-def charge(pricing: Mapping[str, Any], prompt_tokens: int, completion_tokens: int, rate: Decimal = Decimal(1)) -> Cost:
-    """Return the exact cost of so many tokens, each part rounded once to what a JSON number can carry."""
+def charge(
+    pricing: Mapping[str, Any],
+    prompt_tokens: int,
+    completion_tokens: int,
+    rate: Decimal = Decimal(1),
+    *,
+    read: int = 0,
+    written: int = 0,
+) -> Cost:
+    """Return the exact cost of so many tokens, each part rounded once to what a JSON number can carry.
+
+    Of the prompt's tokens so many were ``read`` from a cache and ``written`` to it, at prices of their own.
+    """
     prices = price(pricing, prompt_tokens)
-    prompt = prompt_tokens * Decimal(prices["prompt"])
+    prompt = (prompt_tokens - read - written) * Decimal(prices["prompt"])
+    prompt += read * Decimal(prices.get("input_cache_read", "0")) + written * Decimal(
+        prices.get("input_cache_write", "0")
+    )
     completion = completion_tokens * Decimal(prices["completion"])
     listed = prompt + completion + Decimal(prices.get("request", "0"))
     return Cost(*(_JSON_NUMBER.plus(amount) for amount in (prompt, completion, listed, listed * rate)))

@@ -12,6 +12,7 @@ from or_magic.offline import media, tokens
 from or_magic.offline.asked import Asked, text_of
 from or_magic.offline.catalogue import Model
 from or_magic.offline.example import example, marked
+from or_magic.offline.prompt_cache import marks
 
 _QUOTE_CHARACTERS = 600
 _TOLD_ELSEWHERE = frozenset({"messages", "model", "models", "tools", "stream"})
@@ -168,6 +169,8 @@ def report(asked: Asked, model: Model) -> str:
         f"- messages: {_roles(asked)}; about {asked.prompt_tokens:,} tokens",
         *(f"- attachment: {_inline(part.says)}" for part in asked.attachments),
     ]
+    kept = marks(asked.body)
+    facts += [f"- parts to be kept in a prompt cache: {kept}"] if kept else []
     names = ", ".join(f"`{_inline(function['name'])}`" for function in asked.functions)
     options = _options(asked)
     facts += [f"- tools offered: {names}"] if names else []

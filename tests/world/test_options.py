@@ -30,6 +30,7 @@ OPTIONS = st.builds(
     temperature=st.none() | st.floats(0, 2),
     max_tokens=st.none() | st.integers(1, 2**53),
     params=st.dictionaries(NAMES, JSON, max_size=3),
+    attach=st.lists(TEXT.filter(lambda word: not word.startswith("$")), max_size=3).map(tuple),
     out=st.none() | NAMES.filter(str.isidentifier),
     tag=st.none() | TEXT,
 )
