@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ..content import Part, Text
@@ -22,7 +23,7 @@ def attached(things: Iterable[object], convert: Callable[[object], Iterable[Part
         MediaError: one of them cannot be read, or is of no kind that a model takes.
     """
     parts = [part for thing in things for part in _parts(thing, convert)]
-    documents: list[Part] = [Text(f"{part.text.rstrip()}\n\n") for part in parts if isinstance(part, Text)]
+    documents: list[Part] = [replace(part, text=f"{part.text}\n\n") for part in parts if isinstance(part, Text)]
     return documents, [part for part in parts if not isinstance(part, Text)]
 
 

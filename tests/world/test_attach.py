@@ -17,12 +17,18 @@ from typing import Any
 import pytest
 from PIL import Image as Pictures
 
+from or_magic import media
 from or_magic.content import Audio, File, Image, Part, Text, Video
 from or_magic.errors import MediaError, OptionError
-from or_magic.media import attached, files, part_of, parts, pictures
+from or_magic.media import files, part_of, parts, pictures
 from or_magic.options import parse_line
 
 from .kit import png
+
+
+def attached(things: list[Any]) -> tuple[list[Part], list[Part]]:
+    """Return what things become where no Python object is among them."""
+    return media.attached(things, lambda thing: [part_of(thing)])
 
 
 def only(thing: object) -> Part:
@@ -458,7 +464,7 @@ def test_text_arrives_under_its_name_before_the_question(tmp_path: Path) -> None
     (tmp_path / "a.md").write_text("# Título\n\n$x$ {{ not_expanded }}\n", encoding="utf-8")
     (tmp_path / "b.png").write_bytes(png())
     documents, shown = attached([tmp_path / "b.png", tmp_path / "a.md"])
-    assert [Text("a.md:\n\n# Título\n\n$x$ {{ not_expanded }}\n\n")] == documents
+    assert [Text("a.md:\n\n# Título\n\n$x$ {{ not_expanded }}\n\n\n")] == documents
     assert [Image(data=png())] == shown
 
 
