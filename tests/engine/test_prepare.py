@@ -71,7 +71,7 @@ def test_documents_stand_before_the_question_and_pictures_after(
     valid(body)
     content = body["messages"][0]["content"]
     texts = [part["text"] for part in content if part["type"] == "text"]
-    assert ["table.csv:\n\na,b\n1,2\n\n", "notes.md:\n\n# Notes\n\n", "What is this?"] == texts
+    assert ["table.csv:\n\na,b\n1,2\n\n\n", "notes.md:\n\n# Notes\n\n", "What is this?"] == texts
     kinds = [part["type"] for part in content[len(texts) :]]
     assert ["image_url", "file", "input_audio", "video_url", "image_url", "input_audio"] == kinds
     assert "data:image/png;base64," == content[-2]["image_url"]["url"][:22]
