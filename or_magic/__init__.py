@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .api import Session, aask, ask, connect, models, stream
+    from .api import Session, aask, ask, connect, stream
     from .engine.replies import Replies
     from .errors import OrMagicError
     from .features.tracker import Tracker
-    from .verbs import chat, image, speak, transcribe
+    from .verbs import chat, choose, image, models, speak, transcribe
 
     replies: Replies
     tracker: Tracker
@@ -26,6 +26,7 @@ __all__ = [
     "aask",
     "ask",
     "chat",
+    "choose",
     "connect",
     "image",
     "models",
@@ -48,7 +49,7 @@ def __getattr__(name: str) -> Any:
         from .errors import OrMagicError
 
         return OrMagicError
-    if name in ("chat", "image", "speak", "transcribe"):
+    if name in ("chat", "choose", "image", "models", "speak", "transcribe"):
         from . import verbs
 
         return getattr(verbs, name)

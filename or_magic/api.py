@@ -18,6 +18,7 @@ from .engine.replies import Replies
 from .engine.session import Engine, new_session
 from .engine.stream import Stream
 from .options import AskOptions, Options, from_keywords
+from .rules import Choice
 from .secrets import KEY_NAME, WHERE_KEYS_GO, Key
 from .setting_kinds import ConnectOptions, Policy
 from .settings import Settings, as_offline, load_settings
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .features.chat import Chat
+    from .features.choose import Wishes
+    from .features.models import Filters
     from .features.tracker import Tracker
     from .ledger import Ledger
 
@@ -95,11 +98,17 @@ class Session:
         """Return what is said in a sound; see ``or_magic.transcribe``."""
         return self._engine().start(making.transcription(sound, options), Origin()).run()
 
-    def models(self, query: str = "") -> pd.DataFrame:
-        """Return the models whose id or name holds every word of ``query``, with prices per million tokens."""
+    def models(self, query: str = "", **filters: Unpack[Filters]) -> pd.DataFrame:
+        """Return the models whose id or name holds every word of ``query``, with prices; see ``or_magic.models``."""
         from .features.models import models_frame
 
-        return models_frame(self.engine.catalog, query)
+        return models_frame(self.engine.catalog, query, **filters)
+
+    def choose(self, task: str, complexity: str | None = None, **wishes: Unpack[Wishes]) -> Choice:
+        """Return the model that the rules choose for a task; see ``or_magic.choose``."""
+        from .features.choose import choose_model
+
+        return choose_model(self.engine, task, complexity, wishes)
 
     @cached_property
     def tracker(self) -> Tracker:
@@ -178,7 +187,7 @@ def connect(
         **settings: ``base_url model app_url app_name home offline timeouts``; budgets in dollars (or "off")
             ``session_budget daily_budget weekly_budget total_budget tag_budgets``; ``fallback_models
             fallback_sticky retries circuit_breaker context_policy``; ``local`` servers by name; ``rate_limits`` a
-            minute by model; ``presets`` by name.
+            minute by model; ``presets`` by name; ``choose``, rules by task.
 
     Raises:
         OptionError, SettingsError: a setting is unknown or cannot be used.
@@ -334,11 +343,6 @@ def stream(prompt: Prompt, **options: Unpack[AskOptions]) -> Stream:
 async def aask(prompt: Prompt, **options: Unpack[AskOptions]) -> Reply:
     """As ``ask``, for ``await``; see ``Session.aask`` for what an interrupt cannot do."""
     return await current().aask(prompt, **options)
-
-
-def models(query: str = "") -> pd.DataFrame:
-    """Return the models whose id or name holds every word of ``query``; see ``Session.models``."""
-    return current().models(query)
 
 
 def _said(options: Mapping[str, Any]) -> Options:

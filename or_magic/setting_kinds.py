@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from .budget import parse_usd
 from .context import POLICIES
+from .rules import parse_rules
 from .values import Timeouts
 
 BUDGETS = {
@@ -51,6 +52,7 @@ class ConnectOptions(TypedDict, total=False):
     local: Mapping[str, Any]
     rate_limits: Mapping[str, Mapping[str, int]]
     presets: Mapping[str, Mapping[str, Any]]
+    choose: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,4 +234,5 @@ TABLES: Mapping[str, Parse] = {
     "local": parse_locals,
     "rate_limits": parse_paces,
     "presets": parse_presets,
+    "choose": parse_rules,
 }

@@ -15,6 +15,7 @@ from .budget import Budgets
 from .config_file import ALIASES, Config, read_config
 from .dotenv_file import read_dotenv
 from .errors import OptionError, SettingsError
+from .rules import Rule
 from .secrets import WHERE_KEYS_GO, Key, Secret, Variables, find_key, stored_key
 from .setting_kinds import BUDGETS, PLAIN, TABLES, TEXTS, LocalServer, Pace
 from .setting_places import BARE_ALIASES, NAMES, UNNAMED, Places
@@ -59,6 +60,7 @@ class Settings:
     local: Mapping[str, LocalServer] = field(default_factory=dict)
     rate_limits: Mapping[str, Pace] = field(default_factory=dict)
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    choose: Mapping[str, Rule] = field(default_factory=dict)
     ledger: Secret | None = None  # an address may hold a password
     sources: Mapping[str, str] = field(default_factory=dict)
     dotenv: Path | None = None

@@ -16,7 +16,7 @@ PACKAGE = Path(or_magic.__file__).resolve().parent
 # Import only what stands before you. A name covers the module or the package of that name, with all inside it.
 FLOORS = (
     "neutral", "content", "errors", "pictures", "sound", "values", "events", "charges",                                        # 1 values
-    "addresses", "protocol", "estimate", "pricing", "budget", "options", "template", "conversation", "context",                        # 2 protocol
+    "addresses", "protocol", "estimate", "pricing", "budget", "rules", "options", "template", "conversation", "context",                        # 2 protocol
     "private_folder", "secrets", "dotenv_file", "setting_kinds", "config_file", "setting_places",
     "settings", "media", "objects", "data", "gateway", "offline", "ledger", "middleware",                                                                    # 3 world
     "engine", "features", "api", "verbs", "__main__",                                                   # 4 engine, features
@@ -55,6 +55,7 @@ PURE = (
     "template",
     "conversation",
     "context",
+    "rules",
     "neutral",
 )
 IMPURE = {"os", "io", "socket", "sqlite3", "subprocess", "threading", "time", "pathlib", "urllib", "random", "asyncio"}

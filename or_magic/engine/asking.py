@@ -8,12 +8,12 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
 
 from ..events import Event, Notice, Send
-from ..gateway.catalog import Catalog
+from ..gateway.catalog import Catalog, Models
 from ..gateway.http import Gateway
 from ..ledger import Ledger
 from ..options import Options
@@ -21,6 +21,7 @@ from ..options.presets import with_preset
 from ..protocol.accumulate import Accumulation
 from ..settings import Settings
 from ..values import Origin, Reply, Request, Row
+from .auto import with_choice
 from .bills import Bills
 from .chat import Chats, Joined
 from .compose import Preview, compose, is_local, local_name
@@ -32,6 +33,7 @@ from .purse import Purse
 from .replies import Replies
 from .rounds import rounds
 from .stream import Stream, with_figures
+from .suitability import Suitability, check
 
 _KEPT_ROWS = 1024  # of calls whose stream nobody read to its end
 
@@ -67,6 +69,7 @@ class Asking:
         self._rows: OrderedDict[str, tuple[Row, ...]] = OrderedDict()
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         self._stuck: dict[str, str] = {}
+        self._suitability = Suitability()
 
     def stream(
         self, prompt: Prompt, options: Options, values: Mapping[str, Any] | None, origin: Origin | None
@@ -85,10 +88,10 @@ class Asking:
             OptionError, TemplateError, MediaError, ContextError: it cannot be composed; nothing was sent.
         """
         call_id = uuid.uuid4().hex
-        joined = self._joined(composed, replace(origin, call_id=call_id))
+        joined, news = self._joined(composed, replace(origin, call_id=call_id))
         request = joined.request
         stream = Stream(
-            joined.announced(self._run(request)),
+            joined.announced(self._run(request, news)),
             Accumulation(self._gateway.name, call_id, request.model, asked_format(request)),
             booked=partial(self._booked, joined),
             explain=lambda error, row, earlier: explain(error, row, earlier, self._catalog.models().closest),
@@ -105,14 +108,15 @@ class Asking:
             OptionError, TemplateError, MediaError, ContextError: it cannot be composed.
         """
         inserted: list[Inserted] = []
-        joined = self._joined(_asked(prompt, options, values, inserted.append), Origin(), dry=True)
+        joined, news = self._joined(_asked(prompt, options, values, inserted.append), Origin(), dry=True)
         request = joined.request
+        news += self._worth_knowing(request, once=False)
         standings = self._ledger.standings(self._purse.limits(request, datetime.now(UTC)))
         left = min([standing.left_usd for standing in standings], default=None)
         fitted, bound_usd = self._purse.fit(request, None if request.waived else left)
         expected = self._bills.expect(fitted, self._ledger)
         body = self._gateway.body(fitted)
-        return Preview(fitted, body, expected, bound_usd, tuple(standings), tuple(inserted), joined.notes)
+        return Preview(fitted, body, expected, bound_usd, tuple(standings), tuple(inserted), joined.notes, news)
 
     def close_streams(self) -> None:
         """Close every call that still runs: a stream that nobody reads is a stream that somebody pays."""
@@ -133,16 +137,32 @@ class Asking:
         if self._settings().fallback_sticky:
             self._stuck[asked] = served
 
-    def _joined(self, composed: Composed, origin: Origin, *, dry: bool = False) -> Joined:
-        joined = self.chats.before(composed(self._settings(), origin), dry=dry)
-        return replace(joined, request=prepared(joined.request, self._catalog, self._gateway))
+    def _joined(self, composed: Composed, origin: Origin, *, dry: bool = False) -> tuple[Joined, tuple[Notice, ...]]:
+        """Return the request as it goes out, with the turns before it, and what was chosen for it."""
+        settings, models = self._settings(), self._models()
+        joined = self.chats.before(composed(settings, origin), dry=dry)
+        request, news = with_choice(joined.request, settings.choose, models, _today())
+        if models is not None:
+            check(request, models)
+        return replace(joined, request=prepared(request, self._catalog, self._gateway)), news
 
     def _context_tokens(self, model: str) -> int | None:
-        """Return what a model reads, prompt and answer together; elsewhere one of the same name may be another."""
-        found = self._catalog.models().find(model) if self._gateway.name in CATALOGUED else None
+        """Return what a model reads, prompt and answer together."""
+        models = self._models()
+        found = models.find(model) if models is not None else None
         return found.context_tokens if found else None
 
-    def _run(self, request: Request) -> Generator[Event, None, None]:
+    def _models(self) -> Models | None:
+        """Return the catalogue, where it is that of who is asked: elsewhere a model of that name may be another."""
+        return self._catalog.models() if self._gateway.name in CATALOGUED else None
+
+    def _worth_knowing(self, request: Request, *, once: bool = True) -> tuple[Notice, ...]:
+        models = self._models()
+        return () if models is None else tuple(self._suitability.notices(request, models, _today(), once=once))
+
+    def _run(self, request: Request, news: tuple[Notice, ...]) -> Generator[Event, None, None]:
+        yield from news
+        yield from self._worth_knowing(request)
         yield from notices(request)
         yield from rounds(self._followed, request)
 
@@ -164,6 +184,10 @@ class Asking:
         if row is not None:
             self.replies.add(reply)
         return reply, row
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def _asked(prompt: Prompt, options: Options, values: Mapping[str, Any] | None, note: Note | None = None) -> Composed:

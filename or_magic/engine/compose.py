@@ -11,12 +11,14 @@ from typing import Any
 from ..budget import Standing
 from ..content import Text
 from ..errors import OptionError
+from ..events import Notice
 from ..media import attached
 from ..objects import attachable
 from ..options import Options
 from ..settings import Settings
 from ..values import Message, Origin, Request
 from .bills import Expected
+from .choosing import is_auto
 from .insert import Inserted, Note, Prompt, checked, system_parts, user_parts
 
 LOCAL = "local:"
@@ -29,7 +31,7 @@ class Preview:
 
     ``bound_usd`` is None where no bound can be given: an unknown price, or what nobody can count beforehand.
     ``standings`` are the budgets that it would have to keep; ``inserted`` what expressions and objects became;
-    ``notes`` what is left out of the conversation.
+    ``notes`` what is left out of the conversation; ``notices`` what is worth knowing before it is sent.
     """
 
     request: Request
@@ -39,6 +41,7 @@ class Preview:
     standings: tuple[Standing, ...] = ()
     inserted: tuple[Inserted, ...] = ()
     notes: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     @property
     def prompt_tokens(self) -> int:
@@ -73,10 +76,15 @@ def compose(
     model = _known(settings.resolve(options.model), settings)
     chain = [_known(settings.resolve(name), settings) for name in _fallbacks(options, settings)]
     others = [name for name in dict.fromkeys(chain) if name != model]
+    remote = [] if is_local(model) else [name for name in others if not is_local(name)]
+    params = _params(options, remote)
+    if is_auto(model) and "models" not in options.params:  # the choice brings its own, unless the call names them
+        named = {"models": remote} if options.fallback else {}
+        params = {name: value for name, value in params.items() if name != "models"} | named
     return Request(
         model=model,
         messages=tuple(messages),
-        params=_params(options, [name for name in others if not is_local(name)] if not is_local(model) else []),
+        params=params,
         stream=not options.no_stream,
         origin=origin,
         timeouts=settings.timeouts,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from ..content import File, Image, Part, Text, Video
@@ -60,7 +60,8 @@ def check_inputs(request: Request, models: Models) -> None:
     lacking = known[0] and sorted(needed - set(known[0].input_modalities))
     told = " and ".join([_NOUNS[kind] for kind in lacking or sorted(needed)])
     raise MediaError(
-        f"{request.model} takes no {told}, says the catalogue. Nothing was sent. {_advice(needed, models)}"
+        f"{request.model} takes no {told}, says the catalogue. Nothing was sent. "
+        f"{cheapest(models, lambda model: needed <= set(model.input_modalities))}"
     )
 
 
@@ -69,16 +70,17 @@ def _is_shown(message: Message, part: Part) -> bool:
     return message.role != "assistant" and part.kind in _NOUNS
 
 
-def _advice(needed: set[str], models: Models) -> str:
+def cheapest(models: Models, can: Callable[[Model], bool]) -> str:
+    """Return a sentence that names the cheapest model that can, and the cheapest that is paid for."""
     able = [
         model
         for model in models.entries
-        if needed <= set(model.input_modalities) and model.output_modalities == ("text",) and model.prices.known()
-        and not model.id.startswith("openrouter/") and model.expires is None
+        if can(model) and model.output_modalities == ("text",) and model.prices.known()
+        and not model.is_router and not model.is_expiring
     ]  # fmt: skip
-    paid = [model for model in able if model.prices.usd["prompt"] or model.prices.usd["completion"]]
-    cheapest = [min(found, key=_price_of) for found in (able, paid) if found]
-    told = " or ".join(dict.fromkeys(f"{model.id} ({_price(model)})" for model in cheapest))
+    paid = [model for model in able if not model.is_free]
+    best = [min(found, key=_price_of) for found in (able, paid) if found]
+    told = " or ".join(dict.fromkeys(f"{model.id} ({_price(model)})" for model in best))
     return f"The cheapest that can: {told}." if told else "The catalogue knows no model that can."
 
 

@@ -11,7 +11,8 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,10 @@ _ROUTING = re.compile(r":(nitro|floor|exacto|online)$")
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One entry: prices and limits are those of the top provider (WIRE.md §8); None is unknown."""
+    """One entry: prices and limits are those of the top provider (WIRE.md §8); None is unknown.
+
+    ``created`` is when it was listed, in seconds; ``benchmarks`` are indices by name, the higher the better.
+    """
 
     id: str
     name: str
@@ -40,6 +44,37 @@ class Model:
     output_modalities: tuple[str, ...] = ()
     supported: tuple[str, ...] = ()
     expires: str | None = None
+    created: int | None = None
+    benchmarks: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def vendor(self) -> str:
+        """Who makes it."""
+        return self.id.partition("/")[0]
+
+    @property
+    def is_router(self) -> bool:
+        """Whether it hands the call to another model."""
+        return self.vendor == "openrouter"
+
+    @property
+    def is_alias(self) -> bool:
+        """Whether it stands for whichever model is the latest of its family."""
+        return self.id.startswith("~")
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it bills nothing; such models have limits of their own."""
+        return self.prices.known() and not any(self.prices.usd.values())
+
+    @property
+    def is_expiring(self) -> bool:
+        """Whether the catalogue has a last day for it."""
+        return self.expires is not None
+
+    def is_gone(self, today: date) -> bool:
+        """Whether its last day is over."""
+        return self.expires is not None and self.expires[:10] < today.isoformat()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +168,8 @@ def _model(item: Mapping[str, Any]) -> Model:
         output_modalities=_words(architecture.get("output_modalities")),
         supported=_words(item.get("supported_parameters")),
         expires=item.get("expiration_date") if isinstance(item.get("expiration_date"), str) else None,
+        created=_count(item.get("created")),
+        benchmarks=_numbers(_mapping(_mapping(item.get("benchmarks")).get("artificial_analysis"))),
     )
 
 
@@ -178,6 +215,14 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _numbers(told: Mapping[str, Any]) -> Mapping[str, float]:
+    return {
+        name: float(value)
+        for name, value in told.items()
+        if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
+    }
 
 
 def _words(value: object) -> tuple[str, ...]:

@@ -101,6 +101,7 @@ class Completion:
             },
             tags={one.options.tag: None for one in asked if one.options.tag},
             chats=session.engine.asking.chats.names if session else (),
+            rules=session.engine.settings.choose if session else {},
             presets=session.engine.settings.presets if session else {},
             providers={one.reply.provider: None for one in asked if one.reply and one.reply.provider},
         )

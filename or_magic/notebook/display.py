@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ..engine.stream import Stream
     from .face import Face
 
-_LASTING = ("attachment", "budget", "context", "fallback")  # notices that still matter when the answer is there
+# Notices that still matter when the answer is there.
+_LASTING = ("attachment", "budget", "chosen", "context", "expiring", "fallback", "unsupported")
 
 
 class Screen(Protocol):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..gateway.catalog import Model
 from ..options import arguments
 from ..options.presets import SHIPPED
+from ..rules import RULES, Rule
 
 if TYPE_CHECKING:
     from .commands.command import Command
@@ -52,6 +53,7 @@ class Known:
     providers: Iterable[str] = ()
     chats: Iterable[str] = ()
     presets: Iterable[str] = ()
+    rules: Mapping[str, Rule] = field(default_factory=dict)
 
 
 class _Option(NamedTuple):
@@ -199,7 +201,8 @@ def _placed(place: str, known: Known) -> Iterable[Offer]:
 
 def _models(known: Known) -> Iterable[Offer]:
     local = [Offer(f"local:{name}", f"$0 · {address}") for name, address in known.local.items()]
-    return [*_aliases(known), *local, *(Offer(model.id, about_model(model)) for model in known.models)]
+    auto = [Offer(f"auto:{task}", f"chosen for {rule.about}") for task, rule in {**RULES, **known.rules}.items()]
+    return [*_aliases(known), *auto, *local, *(Offer(model.id, about_model(model)) for model in known.models)]
 
 
 def _aliases(known: Known) -> Iterable[Offer]:

@@ -24,6 +24,7 @@ def draw(preview: Preview) -> None:
 
 def _lines(preview: Preview) -> Iterator[str]:
     yield f"Dry run of {preview.request.model}: nothing was sent."
+    yield from (neutral.line(notice.text) for notice in preview.notices)
     for message in preview.request.messages:
         yield ""
         yield f"── {message.role}"

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict
 
 from ..budget import parse_usd
 from ..errors import OptionError
+from ..rules import Choice
 from .line import (
     EFFORTS,
     SORTS,
@@ -45,7 +46,7 @@ __all__ = [
 class AskOptions(TypedDict, total=False):
     """The keywords of ``ask``, ``stream`` and ``aask``: the long options, with ``_`` for ``-``."""
 
-    model: str
+    model: str | Choice
     system: str
     temperature: float
     top_p: float
@@ -165,6 +166,8 @@ def from_keywords(keywords: Mapping[str, Any]) -> Options:
         noun, fits = _KEYWORDS[name]
         if value is not None and not fits(value):
             raise OptionError(f"{name}={value!r} is not {noun}. Nothing was sent.")
+    if isinstance(chosen := told.get("model"), Choice):
+        told |= {"model": chosen.id, "fallback": told.get("fallback", chosen.fallbacks)}
     for name in _LISTS:
         if name in told:
             told[name] = tuple(told[name]) if isinstance(told[name], (list, tuple)) else (told[name],)
@@ -213,7 +216,7 @@ _WORDS: _Check = ("a list of texts", _is_words)
 _FLAG: _Check = ("True or False", lambda value: isinstance(value, bool))
 
 _KEYWORDS: Mapping[str, _Check] = {
-    "model": _TEXT,
+    "model": ("a str or a Choice", lambda value: isinstance(value, (str, Choice))),
     "system": _TEXT,
     "temperature": _NUMBER,
     "top_p": _NUMBER,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ...errors import OptionError
-from .command import Command, is_terminal, say
+from ...features.models import ABILITIES
+from .command import Command, Parser, is_terminal, say
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ...features.models import Filters
     from ..face import Face
 
 _SHOWN = {
@@ -25,9 +27,22 @@ _IN_A_TERMINAL = 4  # more columns would hide those in the middle
 
 
 def models(face: Face, rest: str) -> pd.DataFrame:
-    """Return the models whose id or name holds every word of ``rest``, with prices; ``orm.models`` tells more."""
-    found = face.session().models(rest)[list(_SHOWN)].rename(columns=_SHOWN).set_index("id")
+    """Return the models whose id or name holds every word, and that can do what the flags say; prices with them."""
+    query, filters = _read(rest)
+    found = face.session().models(query, **filters)[list(_SHOWN)].rename(columns=_SHOWN).set_index("id")
     return found.iloc[:, : _IN_A_TERMINAL - 1] if is_terminal(face) else found
+
+
+def _read(rest: str) -> tuple[str, Filters]:
+    parser = Parser()
+    parser.add_argument("QUERY", nargs="*")
+    for name in ABILITIES:
+        parser.add_argument(f"--{name}", action="store_const", const=True)
+    parser.add_argument("--context")
+    parser.add_argument("--max-price")
+    told = vars(parser.read(rest))
+    query = " ".join(told.pop("QUERY"))
+    return query, cast("Filters", {name: value for name, value in told.items() if value is not None})
 
 
 def use(face: Face, rest: str) -> None:
@@ -48,6 +63,11 @@ def use(face: Face, rest: str) -> None:
 
 
 COMMANDS = {
-    "models": Command(models, "models [QUERY]", "the models that match every word, with prices"),
+    "models": Command(
+        models,
+        "models [QUERY] [FILTERS]",
+        "the models that match every word and can do what is asked, with prices",
+        (*[f"--{name}" for name in ABILITIES], "--context", "--max-price"),
+    ),
     "use": Command(use, "use ID|offline", "the model for what follows, or the simulator"),
 }

@@ -1,0 +1,64 @@
+"""``auto:TASK[:COMPLEXITY]`` in the place of a model: chosen when the call is made, for just that call. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+
+from ..errors import OptionError
+from ..estimate import estimate
+from ..events import Notice
+from ..gateway.catalog import Models
+from ..rules import RULES, Choice, Rule
+from ..values import Request
+from .choosing import Wanted, choose, is_auto, parse_auto
+from .suitability import lacking
+
+_SEEN = ("image", "audio", "video")  # documents go to every model (WIRE.md §3)
+_LIMITS = ("max_tokens", "max_completion_tokens")
+
+
+def with_choice(
+    request: Request, rules: Mapping[str, Rule], models: Models | None, today: date
+) -> tuple[Request, tuple[Notice, ...]]:
+    """Return the request to the chosen model, its fallbacks along, and what was chosen and why.
+
+    A budget of the call is also the most that a usual answer to it may cost. Fallbacks that the call names stay.
+
+    Raises:
+        OptionError: nothing can be chosen; ``models`` is None where the gateway has another catalogue.
+    """
+    if not is_auto(request.model) or request.endpoint != "chat":
+        return request, ()
+    task, complexity = parse_auto(request.model, rules)
+    if models is None:
+        raise OptionError(
+            f"{request.model} chooses among OpenRouter's models, and another gateway is asked. Nothing was sent. "
+            "Name a model of that gateway."
+        )
+    found = choose(models, wanted(request, task, complexity, rules), rules, today)
+    return _to(request, found), (Notice("chosen", f"{found.id} chosen: {found.reason}"),)
+
+
+def wanted(request: Request, task: str, complexity: str | None, rules: Mapping[str, Rule]) -> Wanted:
+    """Return what a model has to be able to do for just this request."""
+    rule = {**RULES, **rules}.get(task, Rule())
+    limits = [limit for name in _LIMITS if isinstance(limit := request.params.get(name), int)]
+    kinds = {part.kind for message in request.messages for part in message.parts if message.role != "assistant"}
+    return Wanted(
+        task,
+        complexity,
+        max_usd=request.budget_usd,
+        prompt_tokens=estimate(request).tokens.likely,
+        answer_tokens=min([rule.answer_tokens, *limits]),
+        inputs=frozenset(kinds & set(_SEEN)),
+        suits=lambda model: not lacking(model, request.params),
+    )
+
+
+def _to(request: Request, choice: Choice) -> Request:
+    params = {"models": list(choice.fallbacks), **request.params}
+    if not params.get("models"):
+        params.pop("models", None)
+    return replace(request, model=choice.id, params=params)
