@@ -185,7 +185,7 @@ class Live:
     def _put(self, place: int, data: Bundle, metadata: dict[str, Any] | None = None) -> int:
         """Show an output, or change it in place; return how many characters that took."""
         update = place < self._shown
-        if not self._held and _front_end_is_jupyter(self._shell):
+        if not self._held and not self._closed and _front_end_is_jupyter(self._shell):  # the end needs no hold
             self._hold(place)
         self._shown = max(self._shown, place + 1)
         transient = {"display_id": f"{self._name}.{place}"}

@@ -27,6 +27,7 @@ class Script:
         hold: after so many characters nothing but comments comes until ``release``.
         endless: the text is repeated until the client leaves.
         refusal: an HTTP status and an error body instead of an answer.
+        later: deltas after the text, such as pictures and sound.
         extra: fields of every chunk, such as ``model`` and ``provider``.
     """
 
@@ -39,6 +40,7 @@ class Script:
     finish_reason: str = "stop"
     citations: tuple[Mapping[str, str], ...] = ()
     refusal: tuple[int, Mapping[str, Any]] | None = None
+    later: tuple[dict[str, Any], ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     held: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
@@ -55,6 +57,7 @@ class Script:
             yield from ({"content": piece} for piece in cut(self.text[where:], self.piece))
             if not self.endless:
                 break
+        yield from self.later
         if self.citations:
             yield {"annotations": [{"type": "url_citation", "url_citation": dict(told)} for told in self.citations]}
 

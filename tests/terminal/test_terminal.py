@@ -81,12 +81,36 @@ def test_a_failure_is_two_lines(screen: Screen) -> None:
 def test_code_goes_into_the_next_prompt(screen: Screen) -> None:
     """As in a notebook it goes into a new cell."""
     told = screen.run("%%or offline/echo -f code\n```python\nanswer = 6 * 7\n```")
-    assert "code in the next cell" in told
+    assert "code at the next prompt" in told
     screen.wait("answer = 6 * 7", 5)
     screen._cells += 1
     screen.press("Enter")
     screen.done()
     assert "42" in screen.run("answer")
+
+
+def test_the_first_of_several_code_blocks_waits_at_the_next_prompt(screen: Screen) -> None:
+    """The line says so; the others stay in the answer."""
+    told = screen.run("%%or offline/echo -f code\n```python\nfirst = 1\n```\nand\n```python\nsecond = 2\n```")
+    assert "code at the next prompt" in told
+    assert screen.text().rstrip().endswith("first = 1")
+    screen._cells += 1
+    screen.press("Enter")
+    screen.done()
+    assert "(1, False)" in screen.run("first, 'second' in dir()")
+
+
+def test_pictures_and_sound_are_named_where_they_came(screen: Screen) -> None:
+    """With what they are and where they are kept: a terminal shows none."""
+    told = " ".join(screen.run("%%or offline/image-between\nhello").split())
+    assert "a picture, 220 × 36 PNG, 0." in told
+    assert told.index("Offline simulator") < told.index("_or.images[0]") < told.index("✓ offline/image-between")
+    told = " ".join(screen.run("%%or offline/audio -o heard\nhello").split())
+    assert told.index("nobody speaks here.") < told.index("a sound of 0.2 s, wav, 12.1 kB: heard.audio")
+    assert "(36, 'wav')" in screen.run("_or.audio.format and (_or.images or 36, heard.audio.format)")
+    told = " ".join(screen.run("%or image a hat's shadow --size 64x64 -n 2").split())
+    assert "a picture, 64 × 64 PNG" in told
+    assert "_or.images[1]" in told
 
 
 def test_control_codes_of_a_model_are_shown_not_obeyed(screen: Screen) -> None:
