@@ -58,8 +58,6 @@ def _openai(data: bytes) -> int:
     caught = _Caught()
     transport = httpx2.Client(transport=caught)
     client = openai.OpenAI(api_key="none", base_url="http://127.0.0.1:9", http_client=transport, max_retries=0)
-        api_key="none", base_url="http://127.0.0.1:9", http_client=httpx2.Client(transport=caught), max_retries=0
-    )
     url = f"data:image/png;base64,{base64.b64encode(data).decode()}"
     content: Any = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
     try:
