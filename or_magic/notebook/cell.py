@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..content import Citation, Reasoning, Text, ToolCall
+from ..conversation import Key
+from ..engine.execution import begun, repeating
 from ..engine.replies import first_words
 from ..errors import UNSENT, CallError, CallInterruptedError, OptionError, OrMagicError
 from ..options import Options, parse_line
@@ -45,17 +47,21 @@ def ask(face: Face, prompt: str, options: Options, *, source: str, instead_of: A
     told, options = options, with_preset(options, engine.settings.presets)
     values = None if options.verbatim or source == "line" else face.shell.user_ns
     origin = Origin(source=source, cell_id=_cell_id(face.shell), notebook=_notebook(face.shell))
+    # In the conversation that it was a turn of, what is asked once more takes its own place.
+    turn = instead_of.turn if instead_of and instead_of.chat == options.chat else None
     try:
-        if options.dry_run:
-            from .preview import draw
+        with repeating(turn, options.chat):
+            if options.dry_run:
+                from .preview import draw
 
-            draw(engine.preview(prompt, options, values=values))
-            return None
-        stream = engine.stream(prompt, options, values=values, origin=origin)
+                draw(engine.preview(prompt, options, values=values))
+                return None
+            stream = engine.stream(prompt, options, values=values, origin=origin)
+            turn = begun(options.chat)
     except KeyboardInterrupt:
         raise _interrupted("Interrupted.", UNSENT) from None
     face.stopped = None
-    asked = Asked(instead_of.cell_id if instead_of else origin.cell_id, prompt, told, source)
+    asked = Asked(instead_of.cell_id if instead_of else origin.cell_id, prompt, told, source, options.chat, turn)
     face.asked.append(asked)
     try:
         reply = _watched(face, stream, options)
@@ -97,16 +103,21 @@ def _bound(face: Face, reply: Reply, options: Options) -> Reply:
     return reply
 
 
+@dataclass(eq=False, slots=True)
 class Asked:
-    """What a cell asked and got, kept in memory for ``again`` and ``history``."""
+    """What a cell asked and got, kept in memory for ``again`` and ``history``.
 
-    def __init__(self, cell_id: str | None, prompt: str, options: Options, source: str) -> None:
-        self.cell_id = cell_id
-        self.prompt = prompt
-        self.options = options
-        self.source = source
-        self.answer = ""  # its first words
-        self.reply: Reply | None = None
+    ``options`` are as they were said, ``chat`` is the conversation that it was a turn of, ``answer`` its first words.
+    """
+
+    cell_id: str | None
+    prompt: str
+    options: Options
+    source: str
+    chat: str | None = None
+    turn: Key | None = None
+    answer: str = ""
+    reply: Reply | None = None
 
     def keep(self, reply: Reply) -> None:
         """Keep the words of an answer; pictures and sound would fill the memory: ``orm.replies`` has the latest."""

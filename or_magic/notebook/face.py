@@ -191,6 +191,8 @@ class Face:
         if hasattr(shell, "kernel"):
             parent = shell.get_parent()
             begin((parent.get("metadata") or {}).get("cellId"), (parent.get("header") or {}).get("msg_id", ""))
+        else:
+            begin(None, str(shell.execution_count))
 
     def _after_cell(self, result: Any) -> None:
         """Close what a failed cell left running: its traceback would keep the stream, and the bill, alive."""

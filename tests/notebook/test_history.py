@@ -129,3 +129,27 @@ def test_what_stands_in_a_wording_is_inert(kind: str) -> None:
                 assert {"ins", "/ins", "del", "/del", "span", "/span"} >= {name for name, _ in skeleton(html)}, payload
                 assert not [attributes for _, attributes in skeleton(html) if attributes], payload
                 assert as_text(compared(before, payload.text)).isprintable(), payload
+
+
+def turns(kernel: Kernel, chat: str) -> str:
+    """Each turn of a conversation: its question, the model that was asked, what stood there before."""
+    kernel.run("import or_magic as orm")
+    return kernel.value(f"[(t.prompt, t.reply.model_requested, len(t.versions)) for t in orm.chat({chat!r}).turns]")
+
+
+@pytest.mark.parametrize("cells", [("a", "b", "c"), (None, None, None)], ids=["with ids", "without ids"])
+def test_again_in_a_conversation_asks_the_same_turn_anew(kernel: Kernel, cells: tuple[str | None, ...]) -> None:
+    """It takes the place of the turn that it repeats, with the turns before that one, wherever it is typed."""
+    name = f"talk-{cells[0]}"
+    kernel.run(f"%%or offline/plain -c {name}\none", cell=cells[0])
+    kernel.run(f"%%or offline/plain -c {name}\ntwo", cell=cells[1])
+    dry = kernel.run("%or again -m offline/echo --dry-run", cell=cells[2])
+    assert 1 == dry.text.count("two")
+    assert "ok" == kernel.run("%or again -m offline/echo", cell=cells[2]).status
+    wanted = "[('one', 'offline/plain', 0), ('two', 'offline/echo', {})]"
+    assert wanted.format(1) == turns(kernel, name)
+    assert "ok" == kernel.run("%or again", cell=cells[2]).status
+    assert wanted.format(2) == turns(kernel, name)
+    kernel.run(f"%or again -c other-{cells[0]}", cell=cells[2])
+    assert wanted.format(2) == turns(kernel, name)
+    assert "[('two', 'offline/echo', 0)]" == turns(kernel, f"other-{cells[0]}")
