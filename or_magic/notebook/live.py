@@ -59,6 +59,7 @@ class Live:
         self._name = uuid.uuid4().hex[:10]
         self._shown = 0  # outputs in the cell
         self._held = False  # whether the script that keeps the page still is one more
+        self._ended = False  # what is put now stays, and needs no such script
         self._change = threading.Condition()
         self._texts: list[str] = []
         self._thoughts = ""
@@ -104,6 +105,7 @@ class Live:
         self.stop()
         if not self._drawing.cancelled():
             self._drawing.result()
+        self._ended = True
         if self._held or self._shown > len(outputs):
             self._shell.display_pub.clear_output(wait=True)
             self._shown = 0
@@ -185,7 +187,7 @@ class Live:
     def _put(self, place: int, data: Bundle, metadata: dict[str, Any] | None = None) -> int:
         """Show an output, or change it in place; return how many characters that took."""
         update = place < self._shown
-        if not self._held and not self._closed and _front_end_is_jupyter(self._shell):  # the end needs no hold
+        if not (self._held or self._ended) and _front_end_is_jupyter(self._shell):
             self._hold(place)
         self._shown = max(self._shown, place + 1)
         transient = {"display_id": f"{self._name}.{place}"}
