@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -103,3 +105,38 @@ def _unbase64(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return b""
+
+
+def read_out_of(messages: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    """Return what OpenRouter would tell of the documents: an annotation for each that was not sent back."""
+    known = {_hash_of(told) for told in _annotated(messages)}
+    found: dict[str, Mapping[str, Any]] = {}
+    for message in messages:
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ():
+            inner = part.get("file") if part.get("type") == "file" else None
+            if isinstance(inner, Mapping) and str(inner.get("file_data", "")).startswith("data:"):
+                digest = hashlib.sha256(inner["file_data"].encode()).hexdigest()
+                found[digest] = _annotation(digest, str(inner.get("filename", "no name")))
+    return tuple(told for digest, told in found.items() if digest not in known)
+
+
+def _annotation(digest: str, name: str) -> Mapping[str, Any]:
+    words = (f"<file name={json.dumps(name)}>", "Simulated: the offline simulator reads no documents.", "</file>")
+    content = [{"type": "text", "text": text} for text in words]
+    return {"type": "file", "file": {"hash": digest, "name": name, "content": content}}
+
+
+def _hash_of(told: object) -> str:
+    inner = told.get("file") if isinstance(told, Mapping) else None
+    return str(inner.get("hash")) if isinstance(inner, Mapping) else ""
+
+
+def sent_back(messages: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many documents were sent back as they had been read before."""
+    return len({_hash_of(told) for told in _annotated(messages)} - {""})
+
+
+def _annotated(messages: Sequence[Mapping[str, Any]]) -> list[object]:
+    lists = [message.get("annotations") for message in messages]
+    return [told for found in lists if isinstance(found, list) for told in found]

@@ -10,6 +10,7 @@ from typing import Any
 
 from or_magic.offline import media, tokens
 from or_magic.offline.asked import Asked, text_of
+from or_magic.offline.attachments import read_out_of, sent_back
 from or_magic.offline.catalogue import Model
 from or_magic.offline.example import example, marked
 from or_magic.offline.prompt_cache import marks
@@ -98,7 +99,7 @@ def _told(asked: Asked, model: Model) -> Answer:
     if "audio" in wanted:
         return Answer(sound=sound(asked))
     images = (picture(asked),) if "image" in wanted else ()
-    return Answer(report(asked, model), images=images)
+    return Answer(report(asked, model), images=images, citations=read_out_of(asked.messages))
 
 
 def limited(found: Answer, asked: Asked) -> Answer:
@@ -169,6 +170,8 @@ def report(asked: Asked, model: Model) -> str:
         f"- messages: {_roles(asked)}; about {asked.prompt_tokens:,} tokens",
         *(f"- attachment: {_inline(part.says)}" for part in asked.attachments),
     ]
+    known = sent_back(asked.messages)
+    facts += [f"- documents sent back as they were read before: {known}"] if known else []
     kept = marks(asked.body)
     facts += [f"- parts to be kept in a prompt cache: {kept}"] if kept else []
     names = ", ".join(f"`{_inline(function['name'])}`" for function in asked.functions)

@@ -130,6 +130,15 @@ def test_it_rides_on_the_exception_over_the_wire(open_session: Callable[..., Ses
     assert (ParsedFile(annotation),) == caught.value.reply.parts
 
 
+def test_a_document_of_a_conversation_is_read_once(offline: Session, folder: Path) -> None:
+    """The answer says what was read, and the next turn brings it back: the simulator tells that it came."""
+    first = offline.ask("What is in it?", attach=folder / "paper.pdf", model=CHEAP, chat="paper")
+    assert 1 == len([part for part in first.parts if isinstance(part, ParsedFile)])
+    second = offline.ask("And what more?", model=CHEAP, chat="paper")
+    assert "documents sent back as they were read before: 1" in second.text
+    assert not [part for part in second.parts if isinstance(part, ParsedFile)]
+
+
 # ── what a model takes ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 SHOWN: list[tuple[Part, str]] = [

@@ -89,7 +89,7 @@ def test_the_last_question_can_be_asked_again_with_its_attachments(cell: Kernel)
     cell.run("%%or google/gemini-2.5-flash -a 'red chart.png' -a $raw\nWhat?")
     done = cell.run("%or again")
     assert "PNG 30 × 20" in done.displays[0]["data"]["text/markdown"]
-    told = cell.run("%or history").text
+    told = cell.run("%or history").displays[0]["data"]["text/plain"]
     assert "red chart.png" in told
     assert "<bytes>" in told
 
