@@ -106,16 +106,7 @@ class _Read:
         return _pair(word, self._resolve)
 
     def attachment(self, word: str) -> Any:
-        """Return the path or URL as it was written, or what a variable holds; a text in a variable names no file."""
-        if not word.startswith("$"):
-            return word
-        found = self._resolve(word)
-        if isinstance(found, str) and found is not word and not found.startswith(FETCHED):
-            raise argparse.ArgumentTypeError(
-                f"{word} holds text, and a text never names a file: write the path on the line, or put a Path into "
-                "the variable; what a text says goes into the prompt"
-            )
-        return found
+        return attachment(word, self._resolve)
 
     def name(self, word: str) -> str:
         found = str(self._resolve(word))
@@ -125,6 +116,23 @@ class _Read:
 
     def one_of(self, words: Sequence[str]) -> Callable[[str], str]:
         return lambda word: _choice(self._resolve(word), words)
+
+
+def attachment(word: str, resolve: Resolve) -> Any:
+    """Return the path or URL as it was written, or what a variable holds; a text in a variable names no file.
+
+    Raises:
+        argparse.ArgumentTypeError: the variable holds such a text.
+    """
+    if not word.startswith("$"):
+        return word
+    found = resolve(word)
+    if isinstance(found, str) and found is not word and not found.startswith(FETCHED):
+        raise argparse.ArgumentTypeError(
+            f"{word} holds text, and a text never names a file: write the path on the line, or put a Path into "
+            "the variable; what a text says goes into the prompt"
+        )
+    return found
 
 
 def new_parser(resolve: Resolve) -> Parser:

@@ -53,6 +53,8 @@ def test_a_text_in_a_variable_is_no_path(cell: Kernel) -> None:
     done = cell.run("%%or -a $secret\nWhat?")
     assert "error" == done.status
     assert "a text never names a file" in "".join(done.error)
+    done = cell.run("%or image A cat -a $secret")
+    assert "a text never names a file" in "".join(done.error)
     done = cell.run("%%or\nRead {{ secret }} and @secret.txt and /etc/hostname")
     assert "private words" not in done.displays[0]["data"]["text/markdown"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...engine import making
 from ...errors import OptionError
-from ...options import Options
+from ...options import Options, attachment
 from ..cell import make, resolve
 from .command import Command, Parser
 
@@ -50,8 +50,11 @@ def image(face: Face, rest: str) -> Reply:
 
 
 def _parser(face: Face) -> Parser:
+    def resolved(word: str) -> Any:
+        return resolve(word, face.shell.user_ns)
+
     def text(word: str) -> str:
-        return str(resolve(word, face.shell.user_ns))
+        return str(resolved(word))
 
     def pair(word: str) -> tuple[str, Any]:
         name, mark, value = word.partition("=")
@@ -64,7 +67,7 @@ def _parser(face: Face) -> Parser:
 
     parser = Parser()
     parser.add_argument("-m", "--model", type=text)
-    parser.add_argument("-a", "--attach", action="append", type=lambda word: resolve(word, face.shell.user_ns))
+    parser.add_argument("-a", "--attach", action="append", type=lambda word: attachment(word, resolved))
     parser.add_argument("-n", type=int)
     parser.add_argument("--seed", type=int)
     for name in _NAMES:
