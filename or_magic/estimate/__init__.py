@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,17 @@ from .calibration import Calibration, Pair, calibrate
 from .media import audio_tokens, file_tokens, picture_tokens, video_tokens
 from .text import Range, text_tokens
 
-__all__ = ["Calibration", "Estimate", "Pair", "PartTokens", "Range", "calibrate", "estimate", "estimate_tokens"]
+__all__ = [
+    "Calibration",
+    "Estimate",
+    "Pair",
+    "PartTokens",
+    "Range",
+    "calibrate",
+    "estimate",
+    "estimate_tokens",
+    "parts_tokens",
+]
 
 _PER_MESSAGE = Range(2, 4, 6)  # role marks and separators
 _PER_REQUEST = Range(0, 3, 12)
@@ -59,6 +69,17 @@ def estimate(request: Request) -> Estimate:
     for part in parts:
         total += part.tokens or Range()
     return Estimate(total, tuple(parts))
+
+
+def parts_tokens(parts: Iterable[Part]) -> Range | None:
+    """Return about what some parts of a question take together; None where of one nothing can be said."""
+    total = Range()
+    for part in parts:
+        tokens = _COUNTS[type(part)](part) if type(part) in _COUNTS else Range()
+        if tokens is None:
+            return None
+        total += tokens
+    return total
 
 
 def estimate_tokens(request: Request) -> int:

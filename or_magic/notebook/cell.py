@@ -19,6 +19,7 @@ from ..options.presets import with_preset
 from ..values import Origin, Reply
 from .display import show
 from .interrupt import Pressed, interrupts
+from .namespace import names
 
 if TYPE_CHECKING:
     from ..engine.asking import Composed
@@ -45,7 +46,7 @@ def ask(face: Face, prompt: str, options: Options, *, source: str, instead_of: A
     """
     engine = face.session().engine
     told, options = options, with_preset(options, engine.settings.presets)
-    values = None if options.verbatim or source == "line" else face.shell.user_ns
+    values = None if options.verbatim or source == "line" else names(face)
     origin = Origin(source=source, cell_id=_cell_id(face.shell), notebook=_notebook(face.shell))
     # In the conversation that it was a turn of, what is asked once more takes its own place.
     turn = instead_of.turn if instead_of and instead_of.chat == options.chat else None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from IPython.core.magic import MAGIC_NO_VAR_EXPAND_ATTR
 
 from .completion import Completion
+from .namespace import is_users
 from .traits import OpenRouterMagics
 from .transform import keep_question_marks
 from .warm import Warmer
@@ -45,6 +46,7 @@ class Face:
         self.stopped: Asked | None = None  # what was asked last, where a budget or the ledger stopped it
         self.just_drawn: Reply | None = None  # the cell's value, which is on the screen already
         self.failure: OrMagicError | None = None  # the last one, for ``%or traceback``
+        self.raised: BaseException | None = None  # the user's last exception, for ``{{ error }}``
         self._lock = threading.Lock()
         self._told_offline = False
         self._news: tuple[str, ...] = ()
@@ -201,7 +203,7 @@ class Face:
             print(sentence)
         self._news = ()
         if result is not None and not result.success:
-            self._keep(result.error_in_exec)
+            self._keep(result.error_in_exec or result.error_before_exec)
             session = self.existing()
             if session is not None:
                 session.engine.close_streams()
@@ -210,6 +212,8 @@ class Face:
         """Keep a failure of ours, without what its traceback would not show: frames that hold connections."""
         from ..errors import OrMagicError
 
+        if is_users(error):
+            self.raised = error
         if not isinstance(error, OrMagicError):
             return
         self.failure = error

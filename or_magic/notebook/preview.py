@@ -12,9 +12,11 @@ from ..budget import amount
 from ..content import Audio, File, Image, Part, Text, Video
 from ..engine.bills import Expected
 from ..engine.compose import Preview
-from ..estimate import PartTokens
+from ..estimate import PartTokens, parts_tokens
 from ..estimate.media import picture_size
 from ..values import dollars
+
+_MOST_NAMED = 20
 
 
 def draw(preview: Preview) -> None:
@@ -34,6 +36,7 @@ def _lines(preview: Preview) -> Iterator[str]:
     other = {name: value for name, value in preview.body.items() if name not in ("model", "messages")}
     yield f"── other fields: {json.dumps(other, ensure_ascii=False, default=str)}"
     yield from _parts(preview.expected)
+    yield from _inserted(preview)
     yield " · ".join(_money(preview))
     for standing in preview.standings:
         left = f"{amount(max(standing.left_usd, Decimal(0)))} is left of {neutral.line(standing.limit.name)}"
@@ -46,6 +49,21 @@ def _parts(expected: Expected) -> Iterator[str]:
     told = [f"{part.role} {part.kind} {_about(part)}" for part in expected.parts]
     if len(told) > 1:
         yield f"── tokens: {', '.join(told)}"
+
+
+def _inserted(preview: Preview) -> Iterator[str]:
+    """Yield what each expression and each object adds, the largest first."""
+    told = []
+    for one in preview.inserted:
+        tokens = parts_tokens(one.parts)
+        kinds = ", ".join(dict.fromkeys(part.kind for part in one.parts if not isinstance(part, Text)))
+        about = "not known" if tokens is None else f"~{tokens.likely:,} tokens"
+        size = float("inf") if tokens is None else tokens.likely
+        told.append((size, f"{neutral.line(one.name)}: {kinds + ', ' if kinds else ''}{about}"))
+    told.sort(key=lambda pair: -pair[0])
+    yield from (f"── inserted {line}" for _, line in told[:_MOST_NAMED])
+    if len(told) > _MOST_NAMED:
+        yield f"── inserted: {len(told) - _MOST_NAMED:,} smaller ones"
 
 
 def _about(part: PartTokens) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from .bound import cut
+from .bound import cut, tokens_of
 from .columns import number
 
 _WHOLE = 200  # values; more are shown by their edges
@@ -27,8 +27,12 @@ def array_text(array: Any, tokens: int) -> str:
     lines = [f"{type(array).__name__}: {shape}, {array.dtype}"]
     if array.dtype.kind in "iuf" and array.size > 1:
         lines.append(_figures(np, array))
-    lines.append(np.array2string(array, threshold=_WHOLE, edgeitems=3, precision=6, max_line_width=120))
-    return cut("\n".join(lines), tokens)
+    for edge in (3, 1):
+        shown = np.array2string(array, threshold=_WHOLE, edgeitems=edge, precision=6, max_line_width=120)
+        text = "\n".join([*lines, shown])
+        if tokens_of(text) <= tokens:
+            break
+    return cut(text, tokens)
 
 
 def _figures(numpy: Any, array: Any) -> str:

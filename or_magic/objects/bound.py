@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from ..estimate.text import text_tokens
 
 SUMMARY_TOKENS = 2_000  # of what is told in short: a table, an array, a module, an error
 WHOLE_TOKENS = 8_000  # of what is written out: source code, JSON
+
+
+_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")  # another one in every run
+
+
+def plain(thing: object) -> str:
+    """Return what an object calls itself, without its address in memory."""
+    return _ADDRESS.sub("", str(thing))
 
 
 def tokens_of(text: str) -> int:

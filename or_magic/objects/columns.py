@@ -7,7 +7,7 @@ import math
 import reprlib
 from typing import Any, NamedTuple
 
-from .bound import short
+from .bound import plain, short
 
 _WIDTH = 40  # characters of a value
 _FEW = 8  # so many different values are all named, with how often each is there
@@ -103,5 +103,5 @@ def shown(value: Any, width: int, *, quoted: bool = True) -> str:
         return "" if not quoted else str(value)
     if hasattr(value, "isoformat"):
         return str(value).removesuffix(" 00:00:00")
-    plain = isinstance(value, (list, tuple, dict, set, frozenset, bytes))
-    return short(_brief.repr(value) if plain else str(value), width)
+    container = isinstance(value, (list, tuple, dict, set, frozenset, bytes))
+    return short(_brief.repr(value) if container else plain(value), width)

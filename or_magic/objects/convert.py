@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable
 from numbers import Number
@@ -13,11 +12,11 @@ from typing import Any
 from ..content import Image, Part, Text
 from ..errors import OptionError
 from ..media import part_of
+from ..pictures import Pictures
 from ..values import Reply
 from . import arrays, failures, pictures, source, tables, trees
-from .bound import SUMMARY_TOKENS, WHOLE_TOKENS, cut
+from .bound import SUMMARY_TOKENS, WHOLE_TOKENS, cut, plain
 
-_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")  # another one in every run
 _DEEPEST = 5
 
 
@@ -32,6 +31,8 @@ def parts_of(thing: object, tokens: int | None = None) -> list[Part]:
     """
     if is_words(thing):
         return _words(thing)
+    if isinstance(thing, Pictures):
+        return list(thing.parts)
     if isinstance(thing, (Part, Path, bytes, bytearray, memoryview)):
         return [part_of(thing)]
     method = getattr(type(thing), "_repr_llm_", None)
@@ -41,7 +42,7 @@ def parts_of(thing: object, tokens: int | None = None) -> list[Part]:
         found = find(thing, tokens)
         if found is not None:
             return found
-    return [Text(cut(_ADDRESS.sub("", str(thing)), tokens or SUMMARY_TOKENS))]
+    return [Text(cut(plain(thing), tokens or SUMMARY_TOKENS))]
 
 
 def attachable(thing: object) -> list[Part]:
@@ -82,6 +83,8 @@ def _told(thing: object, told: object, depth: int) -> list[Part]:
 
 def _picture(thing: Any, tokens: int | None) -> list[Part] | None:
     if arrays.is_array(thing):
+        if thing.dtype == object and thing.size:  # what plt.subplots() gives
+            return pictures.figure_parts(getattr(thing.flat[0], "figure", None))
         return [pictures.picture_of_array(thing)] if tokens is None and pictures.is_picture_array(thing) else None
     return None if isinstance(thing, type) else pictures.picture_parts(thing)
 

@@ -6,11 +6,13 @@ import linecache
 import os
 import sys
 import sysconfig
+import textwrap
 import traceback
 from collections.abc import Iterator
+from itertools import groupby
 from types import TracebackType
 
-from .bound import cut
+from .bound import cut, short
 
 _BEFORE, _AFTER = 3, 1  # lines around the failing one
 _FIRST, _LAST = 4, 6  # frames of a deep recursion
@@ -18,12 +20,14 @@ _LIBRARIES = tuple({os.path.realpath(path) + os.sep for path in sysconfig.get_pa
 _PLACES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _MOST_LINKS = 5
+_WIDTH = 160  # characters of a line
 
 
 def failure_text(error: BaseException, tokens: int) -> str:
     """Return an exception with what caused it, the first cause first."""
-    told = [_one(link) for link in reversed(list(_chain(error)))]
-    return cut("\n\nwhich led to\n\n".join(told), tokens)
+    links = list(_chain(error))
+    told = [_one(link) for place, link in enumerate(links) if place == 0 or not _is_echo(link, links[place - 1])]
+    return cut("\n\nwhich led to\n\n".join(reversed(told)), tokens)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -35,9 +39,15 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
 
 
+def _is_echo(cause: BaseException, error: BaseException) -> bool:
+    """Whether a library only raised its own error anew."""
+    own = any("line " in frame for frame in _frames(cause.__traceback__))
+    return not own and type(cause) is type(error) and str(cause) == str(error)
+
+
 def _one(error: BaseException) -> str:
     lines = [*_message(error)]
-    frames = list(_frames(error.__traceback__))
+    frames = list(_together(_frames(error.__traceback__)))
     if len(frames) > _FIRST + _LAST:
         left = len(frames) - _FIRST - _LAST
         frames = [*frames[:_FIRST], f"  [… {left:,} more calls in between]", *frames[-_LAST:]]
@@ -45,8 +55,15 @@ def _one(error: BaseException) -> str:
         lines += ["Traceback, the latest call last:", *frames]
     inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     for number, each in enumerate(inner[:_MOST_LINKS], 1):
-        lines += [f"{number} of {len(inner)} inside it:", _one(each)]
+        lines += [f"{number} of {len(inner)} inside it:", textwrap.indent(_one(each), "  ")]
     return "\n".join(lines)
+
+
+def _together(frames: Iterator[str]) -> Iterator[str]:
+    for frame, same in groupby(frames):
+        yield frame
+        if more := sum(1 for _ in same) - 1:
+            yield f"  [… the same call {more:,} more {'time' if more == 1 else 'times'}]"
 
 
 def _message(error: BaseException) -> Iterator[str]:
@@ -57,11 +74,7 @@ def _message(error: BaseException) -> Iterator[str]:
             yield f"    {error.text.rstrip()}"
             yield f"    {' ' * max(0, (error.offset or 1) - 1)}^"
         return
-    yield (
-        "".join(traceback.format_exception_only(error)).rstrip()
-        if not isinstance(error, BaseExceptionGroup)
-        else (f"{type(error).__name__}: {error}")
-    )
+    yield "".join(traceback.format_exception_only(error)).rstrip()
 
 
 def _frames(found: TracebackType | None) -> Iterator[str]:
@@ -83,20 +96,24 @@ def _frames(found: TracebackType | None) -> Iterator[str]:
 def _around(filename: str, number: int) -> Iterator[str]:
     lines = linecache.getlines(filename)
     for place in range(max(1, number - _BEFORE), min(len(lines), number + _AFTER) + 1):
-        yield f"  {'>' if place == number else ' '} {place:>3}  {lines[place - 1].rstrip()}".rstrip()
+        yield f"  {'>' if place == number else ' '} {place:>3}  {short(lines[place - 1].rstrip(), _WIDTH)}".rstrip()
 
 
 def _is_library(filename: str, module: str) -> bool:
     if filename.startswith("<frozen") or module.partition(".")[0] in ("IPython", "ipykernel"):
         return True
-    if filename == "<template>" or filename.startswith("<ipython"):
+    if filename.startswith("<"):
         return False
+    if not os.path.isabs(filename) and not os.path.exists(filename):
+        return True  # compiled from a file that is not here
     path = os.path.realpath(filename)
     return any(place in path for place in _PLACES) or path.startswith((*_LIBRARIES, _OURS))
 
 
 def _library(filename: str) -> str:
     """Return a library's file as one imports it: nobody needs to know where it is installed."""
+    if not os.path.isabs(filename):
+        return filename
     path = os.path.realpath(filename)
     for root in sorted([*map(os.path.realpath, sys.path), *_LIBRARIES], key=len, reverse=True):
         if root and path.startswith(root.rstrip(os.sep) + os.sep):

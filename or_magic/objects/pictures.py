@@ -21,11 +21,17 @@ def picture_parts(thing: Any) -> list[Part] | None:
     """Return the picture that a thing is or draws, or None where it is none."""
     if _is(thing, "PIL.Image", "Image"):
         return [picture_of(thing)]
-    if (figure := _figure(thing)) is not None:
-        return [_drawn(figure, thing)]
+    if (figure := figure_parts(thing)) is not None:
+        return figure
     if type(thing).__module__.partition(".")[0] == "IPython" and (found := _of_ipython(thing)) is not None:
         return [found]
     return _own(thing)
+
+
+def figure_parts(thing: Any) -> list[Part] | None:
+    """Return a figure, axes or a grid of them, drawn; None where it is none of these."""
+    figure = _figure(thing)
+    return None if figure is None else [_drawn(figure, thing)]
 
 
 def picture_of_array(array: Any) -> Image:

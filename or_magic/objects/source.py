@@ -36,7 +36,8 @@ def module_text(module: ModuleType, tokens: int) -> str:
     """Return a module's name, what it says of itself, and its public names."""
     doc = (inspect.getdoc(module) or "").split("\n\n\n")[0]
     lines = [f"Module {module.__name__}"]
-    lines += [doc if len(doc) <= _DOC else f"{doc[:_DOC].rsplit(None, 1)[0]} …"] if doc else []
+    most = min(_DOC, 2 * tokens)
+    lines += [doc if len(doc) <= most else f"{doc[:most].rsplit(None, 1)[0]} …"] if doc else []
     lines.append("")
     left = tokens - tokens_of("\n".join(lines)) - 20
     found = list(_public(module))

@@ -133,16 +133,23 @@ def _written(value: Any, indent: str) -> str:
     if len(compact) + len(indent) <= _LINE or not isinstance(value, (dict, list)) or not value:
         return compact
     inner = f"{indent}  "
-    return (
-        f"{'{' if isinstance(value, dict) else '['}\n{inner}"
-        + f",\n{inner}".join(_items(value, inner))
-        + (f"\n{indent}{'}' if isinstance(value, dict) else ']'}")
-    )
-
-
-def _items(value: dict[str, Any] | list[Any], indent: str) -> Iterator[str]:
     if isinstance(value, dict):
-        for key, inner in value.items():
-            yield f"{json.dumps(key, ensure_ascii=False)}: {_written(inner, indent)}"
-    else:
-        yield from (_written(inner, indent) for inner in value)
+        lines = [f"{json.dumps(key, ensure_ascii=False)}: {_written(each, inner)}" for key, each in value.items()]
+        return f",\n{inner}".join(lines).join((f"{{\n{inner}", f"\n{indent}}}"))
+    if any(isinstance(each, (dict, list)) for each in value):
+        return f",\n{inner}".join([_written(each, inner) for each in value]).join((f"[\n{inner}", f"\n{indent}]"))
+    return f",\n{inner}".join(_filled(value, _LINE - len(inner))).join((f"[\n{inner}", f"\n{indent}]"))
+
+
+def _filled(values: list[Any], width: int) -> Iterator[str]:
+    """Yield numbers and short texts, as many in a line as there is room for."""
+    line: list[str] = []
+    used = 0
+    for value in values:
+        told = json.dumps(value, ensure_ascii=False)
+        if line and used + len(told) > width:
+            yield ", ".join(line)
+            line, used = [], 0
+        line.append(told)
+        used += len(told) + 2
+    yield ", ".join(line)
