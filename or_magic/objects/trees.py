@@ -7,7 +7,7 @@ import enum
 import json
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MappingView
 from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Any
@@ -27,7 +27,7 @@ class _TooMuchError(Exception):
 
 def is_tree(thing: object) -> bool:
     """Whether it is written as JSON."""
-    return isinstance(thing, (Mapping, list, tuple, AbstractSet, deque)) or _fields(thing) is not None
+    return isinstance(thing, (Mapping, MappingView, list, tuple, AbstractSet, deque)) or _fields(thing) is not None
 
 
 def tree_text(thing: Any, tokens: int) -> str:
@@ -77,7 +77,7 @@ class _Copier:
                 told["…"] = f"{left:,} more"
             return told
         found: Iterable[Any] = thing
-        if isinstance(thing, AbstractSet) and len(thing) <= 10_000:  # the order of a set changes from run to run
+        if isinstance(thing, (set, frozenset)) and len(thing) <= 10_000:  # the order of a set changes from run to run
             found = sorted(thing, key=lambda value: (type(value).__name__, repr(value)))
         items = [self.copy(value, depth) for value in islice(found, self._items)]
         left = len(thing) - len(items)

@@ -134,6 +134,7 @@ class Asker:
         ("%or plot --by spe|", "%or plot --by speed"),
         ("%%or\nis {{ df.he|", "%%or\nis {{ df.headline"),
         ("%%or\nis {{ df.he| }} so", "%%or\nis {{ df.headline }} so"),
+        ("%%or\n{{ df:500 }} and {{ df.he|", "%%or\n{{ df:500 }} and {{ df.headline"),
         ("%%or\n{{ df }} and {{ ru|", "%%or\n{{ df }} and {{ rules"),
         ("%%or\n{{ prices['ap|", "%%or\n{{ prices['apples"),
         ("%%or\n{{ len(\n  df.he|", "%%or\n{{ len(\n  df.headline"),

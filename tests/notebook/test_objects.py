@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
 from .kernel import Kernel, Run
 
 
@@ -90,13 +86,3 @@ def test_an_answer_goes_into_the_next_question(kernel: Kernel) -> None:
     words = kernel.value("first.text")
     said = dry(kernel, "Shorter: {{ first }} {{ _or }}")
     assert said.text.count(words[1:20]) >= 2
-
-
-@pytest.mark.parametrize("code", ["df[['a", "df.des"])
-def test_completion_goes_on_inside_braces(kernel: Kernel, code: str) -> None:
-    """Also with a number of tokens after the expression before."""
-    kernel.run("import pandas as pd\ndf = pd.DataFrame({'abc': [1]})")
-    cell = "%%or x\n{{ df:500 }} and {{ " + code
-    kernel.client.complete(cell, len(cell))
-    reply = kernel.client.get_shell_msg(timeout=30)
-    assert reply["content"]["matches"], Path(__file__).name

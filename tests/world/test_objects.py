@@ -464,6 +464,8 @@ class Pair(NamedTuple):
         ({"a": [1, 2.5, None, True], "é": {}}, {"a": [1, 2.5, None, True], "é": {}}),
         ((1, "x"), [1, "x"]),
         ({3, 1, 2}, [1, 2, 3]),
+        ({"b": 1, "a": 2}.keys(), ["b", "a"]),
+        ({"b": 1, "a": 2}.items(), [["b", 1], ["a", 2]]),
         ({1: "x", (2, 3): "y"}, {"1": "x", "(2, 3)": "y"}),
         (Point(1.0, Pair(Colour.RED, b"12")), {"x": 1.0, "where": {"left": "red", "right": "<2 bytes>"}}),
         (Person(name="A", born=datetime(2000, 1, 2, 3, tzinfo=UTC), token="hush"),
