@@ -49,3 +49,12 @@ def test_a_choice_draws_itself(kernel: Kernel) -> None:
     assert "ok" == done.status, done.error
     assert "A usual call costs about" in str(done.messages)
     assert "Choice(id=" in kernel.value("orm.choose('vision')")
+
+
+def test_auto_may_be_the_default_or_have_a_short_name(kernel: Kernel) -> None:
+    """It is no model that the catalogue lacks; an unknown task is told at once, and nothing is changed."""
+    assert "The default model is now auto:simple." == kernel.run("%or use auto:simple").text.strip()
+    assert "Tasks are coding" in "".join(kernel.run("%or use auto:smple").error)
+    assert "chosen: simple, low" in kernel.run("%%or --dry-run\nhello").text
+    assert "catalogue" not in kernel.run("%or alias code auto:coding:high").text
+    assert "chosen: coding, high" in kernel.run("%%or code --dry-run\nhello").text

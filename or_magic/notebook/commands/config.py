@@ -13,6 +13,7 @@ from ... import neutral
 from ...addresses import without_password
 from ...budget import amount
 from ...config_file import ALIASES, FILE_NAME, check_setting, read_config, write_alias, write_setting
+from ...engine.choosing import is_auto
 from ...errors import OptionError
 from ...secrets import WHERE_KEYS_GO, looks_like_key
 from ...setting_kinds import BUDGETS, PLAIN, Pace
@@ -111,7 +112,11 @@ def _words(value: object) -> str:
 
 
 def _unknown(engine: Engine, name: str, value: str) -> str:
-    if name != "model" or engine.catalog.models().find(engine.settings.resolve(value)) is not None:
+    if (
+        name != "model"
+        or is_auto(engine.settings.resolve(value))
+        or engine.catalog.models().find(engine.settings.resolve(value)) is not None
+    ):
         return ""
     return " The catalogue does not know this model (it may lag behind)."
 

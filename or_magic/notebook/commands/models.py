@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from ...engine.choosing import is_auto, parse_auto
 from ...errors import OptionError
 from ...features.models import ABILITIES
 from .command import Command, Parser, is_terminal, say
@@ -53,10 +54,13 @@ def use(face: Face, rest: str) -> None:
         face.use_offline()
         say("Answers now come from the offline simulator: no model writes them, and nothing is billed.")
         return
+    settings = face.session().engine.settings
+    if is_auto(settings.resolve(rest)):
+        parse_auto(settings.resolve(rest), settings.choose)
     face.choose(model=rest)
     engine = face.session().engine
     model = engine.settings.resolve(rest)
-    known = engine.catalog.models().find(model) is not None
+    known = is_auto(model) or engine.catalog.models().find(model) is not None
     say(
         f"The default model is now {model}." + ("" if known else " The catalogue does not know it (it may lag behind).")
     )
