@@ -25,6 +25,7 @@
         ├── ProtocolError           what came back is not the protocol
         ├── CallTimeoutError        ``.phase`` says which limit: connect, first token, idle, total
         ├── ConnectionFailedError   no network, or the connection broke
+        ├── SchemaMismatchError     the answer is not what its schema asks for; ``.text`` and ``.errors`` say what it is
         ├── CircuitOpenError        it failed too often just now, so it is left alone for a while; nothing was sent
         └── CallInterruptedError    closed on this side
 """
@@ -256,6 +257,20 @@ class CallTimeoutError(CallError):
 
 class ConnectionFailedError(CallError):
     """The gateway cannot be reached, or the connection broke."""
+
+
+class SchemaMismatchError(CallError):
+    """The answer came, and is not what its schema asks for: also after it was asked again.
+
+    Attributes:
+        text: the answer as it came.
+        errors: what is wrong with it, each with its place.
+        max_tokens: the limit to ask with where the answer was cut off at its limit; else None.
+    """
+
+    text: str = ""
+    errors: tuple[str, ...] = ()
+    max_tokens: int | None = None
 
 
 class CircuitOpenError(CallError):

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .content import Audio, Citation, Image, Part, Reasoning, Text, ToolCall
 from .pictures import Pictures
 from .sound import Sound
+from .tables import Typed, frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Role = Literal["system", "user", "assistant", "tool"]
 Status = Literal["open", "ok", "partial", "interrupted", "error", "refused", "unknown", "cached"]
@@ -72,6 +76,7 @@ class Request:
     ``budget_usd`` is the most that all attempts together may cost; ``waived`` sends it past every budget, once.
     ``elsewhere`` are local servers to be asked where the gateway cannot be reached. ``endpoint`` is what it is for:
     an answer, pictures, sound of a text, the text of a sound. ``anew``: its conversation begins with it.
+    ``schema`` is what the answer has to be (``or_magic.schema``); None: anything.
     """
 
     model: str
@@ -85,6 +90,7 @@ class Request:
     elsewhere: tuple[str, ...] = ()
     endpoint: Endpoint = "chat"
     anew: bool = False
+    schema: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +183,8 @@ class Reply:
     earlier: Total = Total()  # what the attempts before this answer cost
     saved_usd: Decimal | None = None  # by the provider's cache of prompts; below 0 where writing it cost more
     listed_usd: Decimal | None = None  # what its tokens cost at the catalogue's prices; None where that is not known
+    data: Any = field(default=None, hash=False)  # what was asked for with a schema: an instance of it, or plain JSON
+    typed: Typed | None = field(default=None, hash=False, repr=False)  # the same as plain JSON, with its schema
 
     @property
     def text(self) -> str:
@@ -213,6 +221,18 @@ class Reply:
         """What was billed, exactly as told; None where nobody told it."""
         return self.usage.cost_usd if self.usage else None
 
+    def frame(self) -> pd.DataFrame:
+        """Return the typed answer, one row for an object, one for each item of a list.
+
+        Dtypes follow the schema: Int64, float64, boolean, string, datetime64; nested values stay objects.
+
+        Raises:
+            TypeError: the answer is not typed.
+        """
+        if self.typed is None:
+            raise TypeError("This reply has no typed data. Ask with schema= (--schema) to get some.")
+        return frame(self.typed)
+
     @property
     def simulated(self) -> bool:
         """Whether the offline simulator, not a model, gave this answer."""
@@ -224,7 +244,11 @@ class Reply:
     def _repr_markdown_(self) -> str:
         from . import neutral  # its patterns take longer to build than all of this module
 
-        return neutral.markdown(self.text)
+        if self.typed is None:
+            return neutral.markdown(self.text)
+        from .outline import outline
+
+        return outline(self.typed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

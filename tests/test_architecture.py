@@ -15,8 +15,8 @@ PACKAGE = Path(or_magic.__file__).resolve().parent
 
 # Import only what stands before you. A name covers the module or the package of that name, with all inside it.
 FLOORS = (
-    "neutral", "content", "errors", "pictures", "sound", "values", "events", "charges",                                        # 1 values
-    "addresses", "protocol", "estimate", "pricing", "budget", "rules", "options", "template", "conversation", "context",                        # 2 protocol
+    "neutral", "tables", "outline", "content", "errors", "pictures", "sound", "values", "events", "charges",                                        # 1 values
+    "addresses", "protocol", "estimate", "pricing", "budget", "rules", "schema", "options", "template", "conversation", "context",                        # 2 protocol
     "private_folder", "secrets", "dotenv_file", "setting_kinds", "config_file", "setting_places",
     "settings", "media", "objects", "data", "gateway", "offline", "ledger", "middleware",                                                                    # 3 world
     "engine", "features", "api", "verbs", "__main__",                                                   # 4 engine, features
@@ -40,6 +40,9 @@ ONLY_IN = {
     "psycopg": ("ledger/",),
 }
 PURE = (
+    "schema",
+    "tables",
+    "outline",
     "addresses",
     "content",
     "sound",

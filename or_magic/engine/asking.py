@@ -19,6 +19,7 @@ from ..ledger import Ledger
 from ..options import Options
 from ..options.presets import with_preset
 from ..protocol.accumulate import Accumulation
+from ..schema import schema_of
 from ..settings import Settings
 from ..values import Origin, Reply, Request, Row
 from .auto import with_choice
@@ -34,6 +35,7 @@ from .replies import Replies
 from .rounds import rounds
 from .stream import Stream, with_figures
 from .suitability import Suitability, check
+from .typed import TypedAnswer
 
 _KEPT_ROWS = 1024  # of calls whose stream nobody read to its end
 
@@ -88,12 +90,12 @@ class Asking:
             OptionError, TemplateError, MediaError, ContextError: it cannot be composed; nothing was sent.
         """
         call_id = uuid.uuid4().hex
-        joined, news = self._joined(composed, replace(origin, call_id=call_id))
+        joined, typed, news = self._joined(composed, replace(origin, call_id=call_id))
         request = joined.request
         stream = Stream(
-            joined.announced(self._run(request, news)),
+            joined.announced(self._run(request, typed, news)),
             Accumulation(self._gateway.name, call_id, request.model, asked_format(request)),
-            booked=partial(self._booked, joined),
+            booked=partial(self._booked, joined, typed),
             explain=lambda error, row, earlier: explain(error, row, earlier, self._catalog.models().closest),
             stop=self._gateway.brake(call_id).pull,
         )
@@ -108,7 +110,7 @@ class Asking:
             OptionError, TemplateError, MediaError, ContextError: it cannot be composed.
         """
         inserted: list[Inserted] = []
-        joined, news = self._joined(_asked(prompt, options, values, inserted.append), Origin(), dry=True)
+        joined, _, news = self._joined(_asked(prompt, options, values, inserted.append), Origin(), dry=True)
         request = joined.request
         news += self._worth_knowing(request, once=False)
         standings = self._ledger.standings(self._purse.limits(request, datetime.now(UTC)))
@@ -137,14 +139,20 @@ class Asking:
         if self._settings().fallback_sticky:
             self._stuck[asked] = served
 
-    def _joined(self, composed: Composed, origin: Origin, *, dry: bool = False) -> tuple[Joined, tuple[Notice, ...]]:
-        """Return the request as it goes out, with the turns before it, and what was chosen for it."""
+    def _joined(
+        self, composed: Composed, origin: Origin, *, dry: bool = False
+    ) -> tuple[Joined, TypedAnswer | None, tuple[Notice, ...]]:
+        """Return the request as it goes out, what judges its answer if that is typed, and what was chosen for it."""
         settings, models = self._settings(), self._models()
         joined = self.chats.before(composed(settings, origin), dry=dry)
         request, news = with_choice(joined.request, settings.choose, models, _today())
         if models is not None:
             check(request, models)
-        return replace(joined, request=prepared(request, self._catalog, self._gateway)), news
+        typed = None
+        if request.schema is not None:  # after the conversation, which is not to keep how this one answer is wanted
+            typed = TypedAnswer(request.schema, models.find(request.model) if models is not None else None)
+            request = typed.asked(request)
+        return replace(joined, request=prepared(request, self._catalog, self._gateway)), typed, news
 
     def _context_tokens(self, model: str) -> int | None:
         """Return what a model reads, prompt and answer together."""
@@ -160,11 +168,13 @@ class Asking:
         models = self._models()
         return () if models is None else tuple(self._suitability.notices(request, models, _today(), once=once))
 
-    def _run(self, request: Request, news: tuple[Notice, ...]) -> Generator[Event, None, None]:
+    def _run(
+        self, request: Request, typed: TypedAnswer | None, news: tuple[Notice, ...]
+    ) -> Generator[Event, None, None]:
         yield from news
         yield from self._worth_knowing(request)
         yield from notices(request)
-        yield from rounds(self._followed, request)
+        yield from rounds(self._followed, request, [typed] if typed else ())
 
     def _followed(self, request: Request) -> Generator[Event, None, None]:
         """Send a request, or ask the model that has answered in its place before."""
@@ -175,10 +185,10 @@ class Asking:
             request = replace(request, model=stuck)
         yield from self._send()(request)
 
-    def _booked(self, joined: Joined, reply: Reply, sent: bool) -> tuple[Reply, Row | None]:
+    def _booked(self, joined: Joined, typed: TypedAnswer | None, reply: Reply, sent: bool) -> tuple[Reply, Row | None]:
         with self._lock:
             rows = self._rows.pop(reply.call_id, ())
-        reply, row = with_figures(reply, rows, sent=sent)
+        reply, row = with_figures(typed.completed(reply) if typed else reply, rows, sent=sent)
         reply = self._bills.judged(reply, row, joined.request)
         self.chats.after(joined, reply, sent=sent)
         if row is not None:
@@ -195,6 +205,7 @@ def _asked(prompt: Prompt, options: Options, values: Mapping[str, Any] | None, n
         said = with_preset(options, settings.presets)
         origin = replace(origin, tag=said.tag, chat=said.chat)
         request = compose(prompt, said, settings, origin, values=values, note=note)
-        return replace(request, anew=said.new) if said.new else request
+        schema = None if said.schema is None else schema_of(said.schema)
+        return replace(request, anew=said.new, schema=schema)
 
     return composed

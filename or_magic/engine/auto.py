@@ -45,6 +45,9 @@ def wanted(request: Request, task: str, complexity: str | None, rules: Mapping[s
     """Return what a model has to be able to do for just this request."""
     rule = {**RULES, **rules}.get(task, Rule())
     limits = [limit for name in _LIMITS if isinstance(limit := request.params.get(name), int)]
+    params = (
+        {"response_format": {"type": "json_schema"}, **request.params} if request.schema is not None else request.params
+    )
     kinds = {part.kind for message in request.messages for part in message.parts if message.role != "assistant"}
     return Wanted(
         task,
@@ -53,7 +56,7 @@ def wanted(request: Request, task: str, complexity: str | None, rules: Mapping[s
         prompt_tokens=estimate(request).tokens.likely,
         answer_tokens=min([rule.answer_tokens, *limits]),
         inputs=frozenset(kinds & set(_SEEN)),
-        suits=lambda model: not lacking(model, request.params),
+        suits=lambda model: not lacking(model, params),
     )
 
 

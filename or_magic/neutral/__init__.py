@@ -2,6 +2,6 @@
 
 from .lines import fold, markdown, quote
 from .tables import cell, table
-from .words import cite, line, link, plain
+from .words import cite, line, link, literal, plain
 
-__all__ = ["cell", "cite", "fold", "line", "link", "markdown", "plain", "quote", "table"]
+__all__ = ["cell", "cite", "fold", "line", "link", "literal", "markdown", "plain", "quote", "table"]

@@ -35,13 +35,14 @@ def link(title: str, url: str) -> str:
     """Return the title as a link, or with the address as text if it is not of the web."""
     words, address = line(title), line(url)
     if re.match(r"https?://[^\s/]", address, re.IGNORECASE):
-        return f"[{_literal(words or address)}]({_quoted(address)})"
-    return _literal(" · ".join(filter(None, (words, address))))
+        return f"[{literal(words or address)}]({_quoted(address)})"
+    return literal(" · ".join(filter(None, (words, address))))
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """Return :func:`line` as Markdown in which no sign means anything: for a cell of a table, a label, a value."""
     # Entities, because marked takes the backslash off a bracket before it looks for links inside a link.
-    return _MARKUP.sub(lambda found: f"{found[0][:-1]}&#{ord(found[0][-1])};", text)
+    return _MARKUP.sub(lambda found: f"{found[0][:-1]}&#{ord(found[0][-1])};", line(text))
 
 
 def _quoted(address: str) -> str:

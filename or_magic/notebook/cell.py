@@ -45,7 +45,7 @@ def ask(face: Face, prompt: str, options: Options, *, source: str, instead_of: A
         OrMagicError: the cell fails with it, so that *Run all* stops.
     """
     engine = face.session().engine
-    told, options = options, with_preset(options, engine.settings.presets)
+    told, options = options, _typed(with_preset(options, engine.settings.presets), face.shell.user_ns)
     values = None if options.verbatim or source == "line" else names(face)
     origin = Origin(source=source, cell_id=_cell_id(face.shell), notebook=_notebook(face.shell))
     # In the conversation that it was a turn of, what is asked once more takes its own place.
@@ -102,6 +102,15 @@ def _bound(face: Face, reply: Reply, options: Options) -> Reply:
         face.shell.user_ns[options.out] = reply
     face.just_drawn = reply
     return reply
+
+
+def _typed(options: Options, namespace: Mapping[str, Any]) -> Options:
+    """Return the options with the schema that a name on the line means."""
+    if not isinstance(options.schema, str):
+        return options
+    from ..schema import named, schema_of
+
+    return replace(options, schema=schema_of(named(options.schema, namespace)))
 
 
 @dataclass(eq=False, slots=True)

@@ -10,7 +10,7 @@ from ..events import Closed, Event, Notice
 from ..options import Options
 from ..values import Reply
 from .outputs import Outputs, outputs_of
-from .words import first_code, status_line
+from .words import first_code, is_json, status_line
 
 if TYPE_CHECKING:
     from ..engine.stream import Stream
@@ -125,6 +125,7 @@ def _screen(face: Face, model: str, options: Options, announcement: str | None) 
         paged=_alone(shell),
         markdown=options.format != "text",
         hide_reasoning=options.hide_reasoning,
+        counts=is_json(options),
     )
 
 

@@ -48,12 +48,15 @@ class Live:
         paged: bool,
         markdown: bool = True,
         hide_reasoning: bool = False,
+        counts: bool = False,
     ) -> None:
         self._shell = shell
         self._model = model
         self._announcement = announcement  # stands above the answer, and must outlive a clearing
         self._markdown = markdown
         self._hide_reasoning = hide_reasoning
+        self._counts = counts  # the answer is shown when it is whole; until then it is said how much has come
+        self._characters = 0
         self._paged = paged
         self._pages = Pages(paged=paged, markdown=markdown)
         self._name = uuid.uuid4().hex[:10]
@@ -75,6 +78,10 @@ class Live:
         """Note an event; never waits for a drawing."""
         if isinstance(event, Piece) and (words := _words(event.part, begun=self._writes)):
             with self._change:
+                if self._counts:
+                    self._characters += len(words)
+                    self._wake(now=False)
+                    return
                 self._texts.append(words)
                 first, self._writes = not self._writes, True
                 self._wake(now=first)
@@ -85,7 +92,7 @@ class Live:
                 self._wake(now=first)
         elif isinstance(event, Notice) and event.reason != "waiting":  # that is said anyway
             with self._change:
-                self._notice = event.text.rstrip(".")  # the seconds follow
+                self._notice, self._characters = event.text.rstrip("."), 0  # the seconds follow
                 self._wake(now=True)
 
     def stop(self) -> None:
@@ -167,6 +174,9 @@ class Live:
     def _waiting(self, thoughts: str, notice: str) -> Bundle:
         past_s = int(time.monotonic() - self._began)
         doing = "thinking" if thoughts else f"waiting for {neutral.plain(self._model)}"
+        if self._characters:
+            doing = " · ".join([word for word in (notice, f"{self._characters:,} characters of JSON") if word])
+            notice = ""
         line = f"{notice or doing} · {past_s} s" if past_s else f"{notice or doing} …"
         if not self._markdown or notice:
             return {"text/plain": line}

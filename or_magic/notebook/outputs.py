@@ -19,7 +19,7 @@ from ..options import Options
 from ..pictures import media_type_of
 from ..sound import Sound, player
 from ..values import Reply
-from .words import Bundle, about_picture, about_sound, answer_bundle, receipt, status_bundle
+from .words import Bundle, about_picture, about_sound, answer_bundle, is_json, receipt, status_bundle
 
 Outputs = list[tuple[Bundle, dict[str, Any]]]
 
@@ -60,8 +60,11 @@ def _shown(reply: Reply, options: Options) -> Iterator[Bundle]:
 def _words(reply: Reply, parts: tuple[Part, ...], options: Options, *, first: bool, last: bool) -> Iterator[Bundle]:
     some = replace(reply, parts=parts)
     if not last:  # how it ended is said once
-        some = replace(some, status="ok", finish_reason=None)
-    found = answer_bundle(some, options.format or "markdown", hide_reasoning=options.hide_reasoning)
+        some = replace(some, status="ok", finish_reason=None, typed=None)
+    how = options.format or "markdown"
+    if is_json(options) and reply.typed is None and how == "markdown":  # what does not fit is shown as it came
+        how = "json"
+    found = answer_bundle(some, how, hide_reasoning=options.hide_reasoning)
     if found and not first and "text/markdown" in found:
         found["text/plain"] = " ".join(neutral.plain(some.text[:400]).split())[:80]
     if found:

@@ -11,9 +11,10 @@ from .. import neutral
 from ..content import Audio, Image, Reasoning, Text
 from ..events import Closed, Event, Notice, Piece
 from ..options import Options
+from ..outline import outline
 from ..values import Reply
 from .pages import finished
-from .words import Bundle, about_picture, about_sound, ending, sources
+from .words import Bundle, about_picture, about_sound, ending, is_json, json_block, pretty, sources
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +26,7 @@ _LINES = 3  # of what is not finished yet
 
 def write(reply: Reply) -> None:
     """Print a whole reply."""
-    screen = Terminal(reply.model or reply.model_requested, Options(out="reply"))
+    screen = Terminal(reply.model or reply.model_requested, Options(out="reply", schema=reply.typed))
     for part in reply.parts:
         screen.take(Piece(part))
     screen.end(reply)
@@ -39,12 +40,20 @@ class Terminal:
         self._thinks = not options.hide_reasoning
         self._name = options.out or "_or"
         self._pictures = 0
-        rich = options.format in (None, "markdown", "code") and sys.stdout.isatty() and importlib.util.find_spec("rich")
+        self._whole = is_json(options)  # nothing of the answer is printed before its end
+        self._as_json = options.format == "json"
+        rich = (
+            options.format in (None, "markdown", "code", "json")
+            and sys.stdout.isatty()
+            and importlib.util.find_spec("rich")
+        )
         self._writer: _Plain | _Rich = _Rich(model) if rich and not self._quiet else _Plain()
 
     def take(self, event: Event) -> None:
         """Print what comes."""
         if self._quiet:
+            return
+        if isinstance(event, Piece) and isinstance(event.part, Text) and self._whole:
             return
         if isinstance(event, Piece) and isinstance(event.part, Text):
             self._writer.say(neutral.plain(event.part.text))
@@ -71,8 +80,18 @@ class Terminal:
             return
         if (sound := reply.audio) is not None:
             self._writer.aside(about_sound(sound, f"{self._name}.audio"))
+        if self._whole and reply.text:
+            self._print_json(reply)
         for block in [*ending(reply), *sources(reply)]:
             self._writer.block(block)
+
+    def _print_json(self, reply: Reply) -> None:
+        """Print a typed answer: with rich as it is shown in a notebook, else as JSON."""
+        if isinstance(self._writer, _Plain):
+            print(neutral.plain(pretty(reply)), flush=True)
+        else:
+            shown = outline(reply.typed) if reply.typed and not self._as_json else json_block(reply)
+            self._writer.block(shown)
 
     def finish(self, reply: Reply, line: str, outputs: list[tuple[Bundle, dict[str, Any]]]) -> None:  # noqa: ARG002
         """Print what follows the words, and the status line."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,8 +12,11 @@ from .. import neutral
 from ..charges import cost, served
 from ..content import Citation, Image
 from ..errors import MediaError
+from ..options import Options
+from ..outline import outline
 from ..pictures import kind_of, opened
 from ..pricing import verdict
+from ..schema import Mismatch, parsed
 from ..sound import Sound
 from ..values import Reply, Total, Usage, dollars
 from .pages import closed
@@ -26,15 +30,16 @@ _ENDINGS = {
     "interrupted": "interrupted here",
     "error": "the answer failed here",
     "unknown": "the answer broke off here",
+    "mismatch": "this is not what was asked for",
 }
 _MONEY = re.compile(r"≥ \$[\d.,]+|\$[\d.,]+")
 _CODE = re.compile(r"^( {0,3})(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^ {0,3}\2[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 
 
-def answer(reply: Reply, *, hide_reasoning: bool = False) -> str:
+def answer(reply: Reply, *, hide_reasoning: bool = False, as_json: bool = False) -> str:
     """Return the answer as inert Markdown: reasoning folded above, how it ended and its sources below."""
     after = [*ending(reply), *sources(reply)]
-    text = reply.text
+    text = json_block(reply) if as_json else outline(reply.typed) if reply.typed else reply.text
     if reply.reasoning and not hide_reasoning:
         tokens = reply.usage.reasoning_tokens if reply.usage else None
         title = f"Reasoning · {tokens:,} tokens" if tokens else "Reasoning"
@@ -46,9 +51,30 @@ def answer(reply: Reply, *, hide_reasoning: bool = False) -> str:
     return "\n\n".join([*([closed(shown).rstrip()] if shown else []), *after])
 
 
+def json_block(reply: Reply) -> str:
+    """Return the answer as a code block of JSON; what is none stands in it as it came."""
+    text = neutral.plain(pretty(reply)).strip("\n")
+    if not text:
+        return ""
+    longest = max([len(run) for run in re.findall("`+", text)], default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}json\n{text}\n{fence}"
+
+
+def pretty(reply: Reply) -> str:
+    """Return the answer's JSON, indented; what is none as it came."""
+    try:
+        value = reply.typed.value if reply.typed else parsed(reply.text)
+    except Mismatch:
+        return reply.text
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
 def ending(reply: Reply) -> Iterator[str]:
     """Yield the sentence that says that the answer is not whole."""
     reason = reply.finish_reason if reply.status == "ok" else reply.status
+    if reason == "error" and reply.finish_reason not in (None, "error"):  # the gateway saw no fault in it
+        reason = reply.finish_reason if reply.finish_reason in _ENDINGS else "mismatch"
     if (told := _ENDINGS.get(str(reason))) and (reply.text or reply.status == "ok"):
         yield f"*— {told} —*"
 
@@ -67,8 +93,13 @@ def answer_bundle(reply: Reply, how: str, *, hide_reasoning: bool = False) -> Bu
     if how == "text":
         text = neutral.plain(reply.text)
         return {"text/plain": "\n\n".join([text, *ending(reply)])} if text else None
-    text = answer(reply, hide_reasoning=hide_reasoning)
+    text = answer(reply, hide_reasoning=hide_reasoning, as_json=how == "json")
     return {"text/markdown": text, "text/plain": plain(reply)} if text else None
+
+
+def is_json(options: Options) -> bool:
+    """Whether the answer is JSON, of which nothing is to be seen before it is whole."""
+    return options.schema is not None or options.format == "json"
 
 
 def plain(reply: Reply) -> str:

@@ -98,7 +98,22 @@ class Asked:
         if wish.get("type") == "json_schema":
             schema: Mapping[str, Any] = (wish.get("json_schema") or {}).get("schema") or {}
             return schema
+        if self._schema_in_words is not None:
+            return self._schema_in_words
         return {} if wish.get("type") == "json_object" else None
+
+    @cached_property
+    def _schema_in_words(self) -> Mapping[str, Any] | None:
+        """Return the JSON Schema that stands in the instructions, as a model would read it there."""
+        told = "".join(text_of(message) for message in self.messages if message["role"] in ("system", "developer"))
+        _, found, rest = told.partition("JSON Schema:")
+        if not found:
+            return {} if "JSON object" in told else None
+        try:
+            schema = json.JSONDecoder().raw_decode(rest.lstrip())[0]
+        except (ValueError, RecursionError):
+            return None
+        return schema if isinstance(schema, dict) else None
 
 
 def _parts(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -60,6 +60,7 @@ class AskOptions(TypedDict, total=False):
     attach: Any
     chat: str
     new: bool
+    schema: Any
     preset: str
     tag: str
     no_stream: bool
@@ -89,6 +90,7 @@ class Options:
     chat: str | None = None
     new: bool = False
     preset: str | None = None
+    schema: Any = None  # of a line: the text as it was written
     tag: str | None = None
     no_stream: bool = False
     provider: tuple[str, ...] = ()
@@ -231,6 +233,7 @@ _KEYWORDS: Mapping[str, _Check] = {
     "attach": ("something to attach", lambda _: True),
     "chat": ("the name of a conversation: one line of text", is_name),
     "new": _FLAG,
+    "schema": ("a schema", lambda _: True),
     "preset": _TEXT,
     "tag": _TEXT,
     "no_stream": _FLAG,

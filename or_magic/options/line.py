@@ -16,7 +16,7 @@ from ..errors import OptionError
 # What one may be tempted to write; the answer is where the thing really goes.
 _KEY_WORDS = ("--api-key", "--key", "--apikey", "--api_key")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-FORMATS = ("markdown", "text", "code")
+FORMATS = ("markdown", "text", "code", "json")
 SORTS = ("price", "throughput", "latency")
 FETCHED = ("https://", "http://", "data:")  # a text that begins so is an address wherever it comes from
 
@@ -114,6 +114,10 @@ class _Read:
             raise argparse.ArgumentTypeError(f"{found!r} is not a name: it is one line of text")
         return found
 
+    def schema(self, word: str) -> str:
+        """Return it as it was written: a variable is looked up where the question is asked."""
+        return word if word.startswith("$") else str(self._resolve(word))
+
     def one_of(self, words: Sequence[str]) -> Callable[[str], str]:
         return lambda word: _choice(self._resolve(word), words)
 
@@ -168,9 +172,11 @@ def _add_core(say: Callable[..., None], group: Any, read: _Read) -> None:
         help="send a file, URL or $variable along: picture, PDF, sound, video, text, CSV; may be repeated")  # fmt: skip
     say(group, "-c", "--chat", metavar="NAME", type=read.name, help="take part in the conversation NAME")
     say(group, "--new", action="store_true", help="begin the conversation anew: what was before is set aside")
+    say(group, "--schema", metavar="WHAT", type=read.schema,
+        help="a typed answer: a variable (model, dataclass, JSON Schema), json, or 'name, age int'")  # fmt: skip
     say(group, "-o", "--out", metavar="NAME", type=_identifier, help="bind the Reply to NAME")
     say(group, "-f", "--format", metavar="HOW", type=read.one_of(FORMATS), choices=FORMATS,
-        help="how it is shown: markdown, text, or code (the first code block goes into a new cell below)")  # fmt: skip
+        help="how it is shown: markdown, text, json, or code (the first block goes into a new cell below)")  # fmt: skip
     say(group, "--dry-run", action="store_true", help="show what would be sent and what it may cost; send nothing")
     say(group, "--budget", metavar="USD", type=read.usd,
         help="stop before sending what may cost more, all attempts together")  # fmt: skip

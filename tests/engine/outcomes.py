@@ -26,6 +26,7 @@ def _rows(words: str, statuses: str, sources: str, error: type[CallError] | None
 OUTCOMES: dict[str, Outcome] = {
     **_rows(
         "plain echo long:300 no-cancel tiered request-fee no-done no-end length content-filter refusal empty "
+        "json-misfit json-misfit-once json-fenced json-chatty "
         "comments-then-answer wrong-length gzip usage-twice usage-early usage-cumulative usage-2025 usage-2026-03 "
         "usage-2026-08 bad-utf8 huge-line:1 crlf cr bom split-utf8 multi-line-data unknown-keys reasoning tools "
         "tools-forever tools-shuffled tools-empty-args tools-broken-args image audio citations usage-zero usage-markup byok "

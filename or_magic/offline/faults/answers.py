@@ -103,6 +103,27 @@ def _has_result(tried: Tried) -> bool:
     return bool(tried.asked.messages[-1]["role"] == "tool")
 
 
+def misfitting(answer: Answer, _: Tried) -> Answer:
+    """Answer with JSON that fits no schema of an object: its only member says so."""
+    return replace(answer, text='{"simulated_misfit": true}')
+
+
+def misfitting_once(answer: Answer, tried: Tried) -> Answer:
+    """Answer with JSON that does not fit until an answer was called wrong."""
+    again = any(message["role"] == "assistant" for message in tried.asked.messages)
+    return answer if again else misfitting(answer, tried)
+
+
+def fenced(answer: Answer, _: Tried) -> Answer:
+    """Put the answer into a fenced block, with words around it."""
+    return replace(answer, text=f"Here is the simulated answer:\n\n```json\n{answer.text}\n```\n\nIs it of use?")
+
+
+def chatty(answer: Answer, _: Tried) -> Answer:
+    """Put words before the answer, and no fence around it."""
+    return replace(answer, text=f"Here is the simulated answer: {answer.text}")
+
+
 def drawn(answer: Answer, tried: Tried) -> Answer:
     """Add a picture."""
     return replace(answer, images=(words.picture(tried.asked),))

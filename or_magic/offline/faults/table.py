@@ -153,6 +153,14 @@ ENDINGS = (
     Fault("length", "Half the text, finish reason `length`.", answer=answers.ended("length")),
     Fault("content-filter", "Half the text, finish reason `content_filter`.", answer=answers.ended("content_filter")),
     Fault("refusal", "The answer is a refusal.", answer=answers.refused),
+    Fault("json-misfit", "JSON that does not fit its schema.", answer=answers.misfitting),
+    Fault(
+        "json-misfit-once",
+        "JSON that does not fit its schema; after an answer in the conversation, JSON that does.",
+        answer=answers.misfitting_once,
+    ),
+    Fault("json-fenced", "The answer in a fenced block, with words around it.", answer=answers.fenced),
+    Fault("json-chatty", "Words before the answer, and no fence around it.", answer=answers.chatty),
     Fault("empty", "No text, no completion token, finish reason `stop`.", answer=answers.empty),
     Fault(
         "generation-late",

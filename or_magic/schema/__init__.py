@@ -1,0 +1,8 @@
+"""Typed answers: what the user describes becomes a JSON Schema, and an answer becomes what was described. Pure."""
+
+from .dsl import parse_dsl
+from .reading import Mismatch, parsed, read
+from .source import ANY_OBJECT, Schema, named, schema_of
+from .strict import Wire, wire
+
+__all__ = ["ANY_OBJECT", "Mismatch", "Schema", "Wire", "named", "parse_dsl", "parsed", "read", "schema_of", "wire"]

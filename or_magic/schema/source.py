@@ -1,0 +1,160 @@
+"""What a user may give as a schema: a class, a ``list[Model]``, a JSON Schema, the short form, or ``json``. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import GenericAlias
+from typing import Any
+
+from ..errors import OptionError
+from ..tables import pointed
+from .dsl import EXAMPLES, parse_dsl
+
+_NAME = re.compile(r"[^A-Za-z0-9_-]+")  # of a schema: the gateway takes nothing else
+_LONGEST_NAME = 64
+_LIST_OF = re.compile(r"list\[\s*(\w+)\s*\]")
+_BUILT_IN: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What an answer has to be: a JSON Schema, and the Python type that it becomes, if there is one."""
+
+    name: str
+    body: Mapping[str, Any]
+    type: Any = field(default=None, compare=False)  # a pydantic TypeAdapter
+
+    @property
+    def any_object(self) -> bool:
+        """Whether every JSON object will do."""
+        return self.body is _ANY
+
+
+_ANY: dict[str, Any] = {"type": "object"}
+ANY_OBJECT = Schema("json", _ANY)
+
+
+def schema_of(thing: Any) -> Schema:
+    """Return the schema that ``thing`` stands for; a text is the short form, a JSON Schema or ``json``.
+
+    Raises:
+        OptionError: it stands for none.
+    """
+    if isinstance(thing, Schema):
+        return thing
+    if isinstance(thing, str):
+        return _of_text(thing)
+    if isinstance(thing, Mapping):
+        return _of_mapping(thing)
+    return _of_type(thing)
+
+
+def named(word: str, namespace: Mapping[str, Any]) -> Any:
+    """Return what a word on the line means: ``json``, a text in the short form, or a variable, also ``list[NAME]``.
+
+    Raises:
+        OptionError: there is no such variable; the closest is named.
+    """
+    name = word.strip().removeprefix("$")
+    listed = _LIST_OF.fullmatch(name)
+    name = listed[1] if listed else name
+    if name == "json" or not name.isidentifier():
+        return word
+    if name in namespace:
+        return GenericAlias(list, namespace[name]) if listed else namespace[name]
+    if listed and name in _BUILT_IN:
+        return GenericAlias(list, _BUILT_IN[name])
+    near = difflib.get_close_matches(name, [each for each in namespace if not each.startswith("_")], 1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise OptionError(
+        f"--schema {word.strip()}: there is no variable {name}.{hint} Nothing was sent. It may be a pydantic model, a "
+        f"dataclass, a TypedDict, list[Model] or a JSON Schema; or write {EXAMPLES}."
+    )
+
+
+def _of_text(text: str) -> Schema:
+    if text.strip() == "json":
+        return ANY_OBJECT
+    if not text.lstrip().startswith("{"):
+        return Schema("answer", parse_dsl(text))
+    try:
+        told = json.loads(text)
+    except ValueError as error:
+        raise OptionError(f"The schema is not JSON: {error}. Nothing was sent.") from None
+    return _of_mapping(told)
+
+
+def _of_mapping(body: Mapping[str, Any]) -> Schema:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
+    try:
+        body = json.loads(json.dumps(body, allow_nan=False))  # a copy, as it is sent
+        Draft202012Validator.check_schema(body)
+    except SchemaError as error:
+        raise _unusable(body, f"{error.json_path}: {error.message[:200]}") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _unusable(body, str(error)) from None
+    for pointer in references(body):
+        _check_reference(body, pointer)
+    return Schema(_tidy(str(body.get("title") or "answer")), body)
+
+
+def _of_type(thing: Any) -> Schema:
+    from pydantic import TypeAdapter
+    from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+
+    if thing is None or not (isinstance(thing, type) or hasattr(thing, "__origin__") or hasattr(thing, "__args__")):
+        raise OptionError(
+            f"{type(thing).__name__} is no schema. Nothing was sent. Give a pydantic model, a dataclass, a TypedDict, "
+            f"list[Model], a JSON Schema, 'json', or write {EXAMPLES}."
+        )
+    name = _called(thing)
+    try:
+        adapter = TypeAdapter(thing)
+        body = adapter.json_schema()
+    except (PydanticUserError, PydanticUndefinedAnnotation, TypeError, ValueError) as error:
+        raise OptionError(f"{name} cannot be a schema: {str(error).splitlines()[0]}. Nothing was sent.") from None
+    return Schema(_tidy(name), body, adapter)
+
+
+def _called(thing: Any) -> str:
+    inner = getattr(thing, "__args__", ())
+    if inner and isinstance(inner[0], type):
+        return f"{getattr(thing, '__name__', 'answer')}_{inner[0].__name__}"
+    return str(getattr(thing, "__name__", "answer"))
+
+
+def _tidy(name: str) -> str:
+    return _NAME.sub("_", name).strip("_")[:_LONGEST_NAME] or "answer"
+
+
+def references(body: Any) -> Iterator[str]:
+    """Yield every ``$ref``."""
+    if isinstance(body, Mapping):
+        if isinstance(body.get("$ref"), str):
+            yield body["$ref"]
+        for value in body.values():
+            yield from references(value)
+    elif isinstance(body, list):
+        for value in body:
+            yield from references(value)
+
+
+def _check_reference(body: Mapping[str, Any], pointer: str) -> None:
+    """Refuse what is elsewhere: nothing is fetched to understand an answer."""
+    try:
+        if pointer != "#" and not pointer.startswith("#/"):
+            raise LookupError(pointer)
+        pointed(body, pointer)
+    except (LookupError, ValueError, TypeError):
+        raise _unusable(body, f"$ref {pointer!r} leads nowhere inside it") from None
+
+
+def _unusable(body: Mapping[str, Any], why: str) -> OptionError:
+    title = str(body.get("title") or "The JSON Schema")
+    return OptionError(f"{title} cannot be used: {why}. Nothing was sent.")
