@@ -79,8 +79,9 @@ def _pieces(thing: Any, place: int, values: Values, note: Note | None) -> Iterat
                 yield _Piece(checked(Text(found), "The prompt"))
     elif thing is None:
         raise MediaError(f"Part {place + 1} of the prompt is None. Nothing was sent.")
-    else:
-        yield from _converted(f"{type(thing).__name__} (part {place + 1})", thing, None, note)
+    else:  # a part that the user made himself is among the parts of a dry run already
+        told = None if isinstance(thing, Part) else note
+        yield from _converted(f"{type(thing).__name__} (part {place + 1})", thing, None, told)
 
 
 def _converted(name: str, value: Any, tokens: int | None, note: Note | None) -> Iterator[_Piece]:

@@ -57,7 +57,7 @@ def _inserted(preview: Preview) -> Iterator[str]:
     for one in preview.inserted:
         tokens = parts_tokens(one.parts)
         kinds = ", ".join(dict.fromkeys(part.kind for part in one.parts if not isinstance(part, Text)))
-        about = "not known" if tokens is None else f"~{tokens.likely:,} tokens"
+        about = "not known" if tokens is None else f"~{tokens.likely:,} token{'' if tokens.likely == 1 else 's'}"
         size = float("inf") if tokens is None else tokens.likely
         told.append((size, f"{neutral.line(one.name)}: {kinds + ', ' if kinds else ''}{about}"))
     told.sort(key=lambda pair: -pair[0])

@@ -194,7 +194,7 @@ def test_the_dry_run_knows_what_each_thing_adds(offline: Session, capsys: pytest
 
 def test_objects_of_a_list_are_named_by_their_place(offline: Session) -> None:
     """They have no expression."""
-    preview = offline.engine.preview(["Sum up", SAMPLE, {"a": 1}], Options())
+    preview = offline.engine.preview(["Sum up", SAMPLE, {"a": 1}, Text("!")], Options())
     assert ["DataFrame (part 2)", "dict (part 3)"] == [one.name for one in preview.inserted]
     noted: list[Inserted] = []
     system_parts("{{ x }}", {"x": 1}, noted.append)
