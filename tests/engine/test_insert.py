@@ -80,6 +80,30 @@ def test_nasty_text_arrives_unchanged_and_is_never_expanded(text: str) -> None:
     assert (Text(f"<{text}>"),) == system_parts("<{{ text }}>", {"text": text, "boom": Boom()})
 
 
+PLACES = ["/etc/passwd", "/proc/self/environ", "~/.ssh/id_rsa", "../../secret.txt", "secret.txt", "./secret.txt", "C:\\secret.txt",
+          "\\\\host\\share\\x", "secret.txt\0.png", "%2e%2e/secret.txt", "/dev/stdin", "secret.png"]  # fmt: skip
+FORMS = ["{}", "@{}", "file://{}", "file:{}", "-a {}", "--image {}", "![x]({})", "$(cat {})", "{{{{ open('{}').read() }}}}", "<img src='{}'>",
+         "data:text/plain,{}", "Path('{}')"]  # fmt: skip
+
+
+def test_no_text_makes_a_file_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Not a variable's, an answer's, a table's, an object's own: only what the user hands over as a Path (R17)."""
+    opened: list[str] = []
+    secret = tmp_path / "secret.txt"
+    secret.write_text("hush")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("or_magic.media.files.read_file", lambda path: opened.append(str(path)) or b"read")
+    for text in [form.format(place) for form in FORMS for place in [*PLACES, str(secret)]]:
+        told = type("Told", (), {"_repr_llm_": lambda self, text=text: [text]})()
+        things = [text, Text(text), Reply(parts=(Text(text),)), [text], {text: text}, ValueError(text), told]
+        for thing in [*things, pd.DataFrame({"p": [text]}), [Path(text)]]:
+            assert "hush" not in str(sent("{{ thing }}", thing=thing))
+            user_parts(["see", thing], None)
+    assert [] == opened
+    sent("{{ thing }}", thing=secret)
+    assert [str(secret)] == opened
+
+
 def test_what_objects_say_is_not_expanded_either() -> None:
     """A page read from the web may stand in a table, a docstring or an error."""
 
