@@ -31,6 +31,22 @@ def python_asks_and_the_ledger_knows() -> None:
 
 
 @check
+def an_answer_is_typed() -> None:
+    from dataclasses import dataclass
+
+    import or_magic as orm
+
+    @dataclass
+    class City:
+        name: str
+        inhabitants: int
+
+    with orm.connect(offline=True) as session:
+        assert session.ask("hello", model="openai/gpt-5-mini", schema=City).data == City("simulated", 1)
+        assert session.ask("hello", model="openai/gpt-5-mini", schema="[name, n int]").frame()["n"].sum() == 1
+
+
+@check
 def a_shell_asks() -> None:
     from IPython.core.interactiveshell import InteractiveShell
 

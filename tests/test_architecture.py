@@ -171,7 +171,17 @@ def test_public_names_are_sorted_and_true() -> None:
 )
 def test_nothing_heavy_loads_before_it_is_needed(statement: str) -> None:
     """Loading is not felt."""
-    heavy = ["openai", "pandas", "matplotlib.pyplot", "ipywidgets", "pydantic", "httpx2", "jiter", "psutil"]
+    heavy = [
+        "openai",
+        "pandas",
+        "matplotlib.pyplot",
+        "ipywidgets",
+        "pydantic",
+        "jsonschema",
+        "httpx2",
+        "jiter",
+        "psutil",
+    ]
     code = f"{statement}\nimport sys\nprint([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip().splitlines()[-1] == "[]"

@@ -33,6 +33,7 @@ OPTIONS = st.builds(
     attach=st.lists(TEXT.filter(lambda word: not word.startswith("$")), max_size=3).map(tuple),
     out=st.none() | NAMES.filter(str.isidentifier),
     tag=st.none() | TEXT,
+    schema=st.none() | TEXT,
 )
 
 
