@@ -30,6 +30,7 @@ OUTCOMES: dict[str, Outcome] = {
         "comments-then-answer wrong-length gzip usage-twice usage-early usage-cumulative usage-2025 usage-2026-03 "
         "usage-2026-08 bad-utf8 huge-line:1 crlf cr bom split-utf8 multi-line-data unknown-keys reasoning tools "
         "tools-forever tools-shuffled tools-empty-args tools-broken-args image audio citations usage-zero usage-markup byok "
+        "image-between "
         "quota:1000000 quota-key:1000000 quota-bare:1000000 quota-daily:1000000 quota-tokens:100000000 "
         "fails-by-turns:1000000 tides:1000000", "ok", "billed",
     ),
