@@ -346,7 +346,7 @@ def test_a_name_is_a_variable_or_an_error_that_names_the_closest() -> None:
 
 @pytest.mark.parametrize(
     "thing", [5, None, b"x", [int], lambda: 1, {"type": "nonsense"}, {"$ref": "https://example.com/x"}, {"$ref": "#/$defs/x"}, {"a": object()}],
-    ids=str,
+    ids=lambda thing: type(thing).__name__,
 )  # fmt: skip
 def test_what_is_no_schema_is_refused(thing: Any) -> None:
     """Also references to elsewhere: nothing is fetched to understand an answer."""
