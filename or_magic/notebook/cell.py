@@ -17,6 +17,7 @@ from ..errors import UNSENT, CallError, CallInterruptedError, OptionError, OrMag
 from ..options import Options, parse_line
 from ..options.presets import with_preset
 from ..values import Origin, Reply
+from .cells_before import cells_before, with_context
 from .display import show
 from .interrupt import Pressed, interrupts
 from .namespace import names
@@ -48,6 +49,8 @@ def ask(face: Face, prompt: str, options: Options, *, source: str, instead_of: A
     told, options = options, _typed(with_preset(options, engine.settings.presets), face.shell.user_ns)
     values = None if options.verbatim or source == "line" else names(face)
     origin = Origin(source=source, cell_id=_cell_id(face.shell), notebook=_notebook(face.shell))
+    context = cells_before(face, options.context) if options.context else None
+    sent = options if context is None else replace(options, attach=(*context.parts, *options.attach))
     # In the conversation that it was a turn of, what is asked once more takes its own place.
     turn = instead_of.turn if instead_of and instead_of.chat == options.chat else None
     try:
@@ -55,9 +58,9 @@ def ask(face: Face, prompt: str, options: Options, *, source: str, instead_of: A
             if options.dry_run:
                 from .preview import draw
 
-                draw(engine.preview(prompt, options, values=values))
+                draw(with_context(engine.preview(prompt, sent, values=values), context))
                 return None
-            stream = engine.stream(prompt, options, values=values, origin=origin)
+            stream = engine.stream(prompt, sent, values=values, origin=origin)
             turn = begun(options.chat)
     except KeyboardInterrupt:
         raise _interrupted("Interrupted.", UNSENT) from None

@@ -14,6 +14,7 @@ from IPython.core.magic import MAGIC_NO_VAR_EXPAND_ATTR
 
 from .completion import Completion
 from .namespace import is_users
+from .runs import Runs
 from .traits import OpenRouterMagics
 from .transform import keep_question_marks
 from .warm import Warmer
@@ -47,6 +48,7 @@ class Face:
         self.just_drawn: Reply | None = None  # the cell's value, which is on the screen already
         self.failure: OrMagicError | None = None  # the last one, for ``%or traceback``
         self.raised: BaseException | None = None  # the user's last exception, for ``{{ error }}``
+        self.runs = Runs()
         self._lock = threading.Lock()
         self._told_offline = False
         self._news: tuple[str, ...] = ()
@@ -202,6 +204,7 @@ class Face:
         for sentence in self._news:  # no answer was asked for that would have said it
             print(sentence)
         self._news = ()
+        self.runs.note(result)
         if result is not None and not result.success:
             self._keep(result.error_in_exec or result.error_before_exec)
             session = self.existing()

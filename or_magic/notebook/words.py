@@ -216,3 +216,11 @@ def first_code(text: str) -> str | None:
     """Return what is in the first code block of an answer, or None."""
     found = _CODE.search(text)
     return found[3].rstrip("\n") if found else None
+
+
+def fenced(text: str, language: str = "") -> str:
+    """Return text as a block of code, whatever fences are in it."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"

@@ -100,6 +100,7 @@ class Options:
     budget: Decimal | None = None
     yes: bool = False
     # These are a cell's: Python has the Reply instead.
+    context: int | None = None
     out: str | None = None
     format: str | None = None
     quiet: bool = False

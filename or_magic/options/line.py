@@ -17,6 +17,7 @@ from ..errors import OptionError
 _KEY_WORDS = ("--api-key", "--key", "--apikey", "--api_key")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 FORMATS = ("markdown", "text", "code", "json")
+MOST_CELLS = 50  # of --context
 SORTS = ("price", "throughput", "latency")
 FETCHED = ("https://", "http://", "data:")  # a text that begins so is an address wherever it comes from
 
@@ -86,6 +87,12 @@ class _Read:
 
     def count(self, word: str) -> int:
         return _integer(self._resolve(word), word, 1, "a whole number above 0")
+
+    def cells(self, word: str) -> int:
+        found = _integer(self._resolve(word), word, 1, f"a number of cells from 1 to {MOST_CELLS}")
+        if found > MOST_CELLS:
+            raise argparse.ArgumentTypeError(f"{word!r} is not a number of cells from 1 to {MOST_CELLS}")
+        return found
 
     def level(self, word: str) -> str | int:
         found = self._resolve(word)
@@ -187,6 +194,8 @@ def _add_core(say: Callable[..., None], group: Any, read: _Read) -> None:
 
 
 def _add_more(say: Callable[..., None], group: Any, read: _Read) -> None:
+    say(group, "--context", metavar="N", type=read.cells,
+        help=f"send the N code cells that ran before along, with short results; at most {MOST_CELLS}")  # fmt: skip
     say(group, "--top-p", metavar="X", type=read.number, help="sample from the likeliest words that make up this share")
     say(group, "--seed", metavar="N", type=read.integer, help="the same answer again, where the model supports it")
     say(

@@ -149,3 +149,15 @@ def test_a_dry_run_and_again(screen: Screen) -> None:
     assert "nothing was sent" in screen.run("%%or offline/plain --dry-run\nhello")
     screen.run("%%or offline/echo\nonce more")
     assert "once more" in screen.run("%or again")
+
+
+def test_an_error_is_explained_and_the_corrected_cell_comes_next(screen: Screen) -> None:
+    """%or fix: what failed goes to the model, and its code is there to be looked at and run."""
+    screen.run("1/0")
+    assert "ZeroDivisionError" in screen.run("%or fix --dry-run")
+    told = screen.run("%or fix it must not fail")
+    assert "code at the next prompt" in told
+    screen.wait('print("simulated")', 5)
+    screen._cells += 1
+    screen.press("M-Enter")
+    assert "simulated" in screen.done()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import OptionError, SettingsError
 from ...options import help_text
-from . import asking, budget, chat, config, doctor, history, keys, log, making, models, presets, report, spending
+from . import asking, budget, chat, config, doctor, fix, history, keys, log, making, models, presets, report, spending
 from .command import Command, say
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def show_help(face: Face, _rest: str) -> None:
 COMMANDS: dict[str, Command] = {
     **asking.COMMANDS,
     **history.COMMANDS,
+    **fix.COMMANDS,
     **chat.COMMANDS,
     **making.COMMANDS,
     **models.COMMANDS,
