@@ -126,7 +126,8 @@ class Chats:
 
     def _fitted(self, alone: Request, draft: Draft, policy: str) -> tuple[Draft, tuple[str, ...]]:
         """Return the draft with the turns that are sent, and what is to be said of the others."""
-        notes = [f"{_turns(draft.left_out, 'stale')} left out: run their cells again"] if draft.left_out else []
+        cells = "its cell" if draft.left_out == 1 else "their cells"
+        notes = [f"{_turns(draft.left_out, 'stale')} left out: run {cells} again"] if draft.left_out else []
         context_tokens = self._context_tokens(alone.model)
         if context_tokens is None:
             return draft, tuple(notes)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .face import Face
 
 # Notices that still matter when the answer is there.
-_LASTING = ("attachment", "budget", "chosen", "context", "expiring", "fallback", "unsupported")
+_LASTING = ("attachment", "budget", "chosen", "context", "expiring", "fallback", "reask", "unsupported")
 
 
 class Screen(Protocol):
