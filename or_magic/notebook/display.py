@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .face import Face
 
 # Notices that still matter when the answer is there.
-_LASTING = ("attachment", "budget", "chosen", "context", "expiring", "fallback", "reask", "unsupported")
+_LASTING = ("attachment", "budget", "chosen", "context", "expiring", "fallback", "unsupported")
 
 
 class Screen(Protocol):
@@ -76,15 +76,18 @@ class _Notes:
     def __init__(self) -> None:
         self._attempts = 1
         self._texts: list[str] = []
+        self._asked_again: list[str] = []
 
     def take(self, event: Event) -> None:
         if isinstance(event, Closed) and not event.final:
             self._attempts += 1
         elif isinstance(event, Notice) and event.reason in _LASTING:
             self._texts.append(neutral.line(event.text.rstrip(".")))
+        elif isinstance(event, Notice) and event.reason == "reask":
+            self._asked_again = [neutral.line(event.text.rstrip("."))]  # the latest: it tells which attempt it is
 
     def told(self) -> list[str]:
-        return [f"{self._attempts} attempts"] * (self._attempts > 1) + self._texts
+        return [f"{self._attempts} attempts"] * (self._attempts > 1) + [*self._texts, *self._asked_again]
 
 
 def _finish(face: Face, reply: Reply, options: Options, screen: Screen, notes: _Notes) -> None:

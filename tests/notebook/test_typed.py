@@ -41,6 +41,7 @@ def test_an_answer_that_does_not_fit_is_asked_again_in_sight(kernel: Kernel) -> 
     assert "ok" == done.status
     told = done.displays[-1]["data"]["text/plain"]
     assert "2 attempts" in told
+    assert "asked again (attempt 2 of 3)" in told
     assert "for earlier attempts" in told
 
 
