@@ -190,7 +190,7 @@ class Asking:
             rows = self._rows.pop(reply.call_id, ())
         reply, row = with_figures(typed.completed(reply) if typed else reply, rows, sent=sent)
         reply = self._bills.judged(reply, row, joined.request)
-        self.chats.after(joined, reply, sent=sent)
+        self.chats.after(joined, reply, sent=sent and row is not None)
         if row is not None:
             self.replies.add(reply)
         return reply, row
