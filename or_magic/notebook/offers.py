@@ -232,6 +232,15 @@ def _chats(known: Known) -> Iterable[Offer]:
     return [Offer(shlex.quote(name), "conversation") for name in known.chats]
 
 
+def _schemas(known: Known) -> Iterable[Offer]:
+    from ..schema import kind_of
+
+    kinds = {name: kind for name, value in known.variables.items() if (kind := kind_of(value))}
+    classes = [name for name, kind in kinds.items() if kind not in ("list", "JSON Schema")]
+    lists = [Offer(f"list[{name}]", f"several {name}") for name in classes]
+    return [Offer("json", "any JSON object"), *(Offer(*told) for told in kinds.items()), *lists]
+
+
 def _columns(_known: Known) -> Iterable[Offer]:
     from ..features.frame import COLUMNS
     from ..features.groups import DERIVED
@@ -255,7 +264,13 @@ _SOURCES: Mapping[str, Callable[[Known], Iterable[Offer]]] = {
     "preset NAME": _presets,
     "config NAME": _settings,
 }
-_SOURCES_OF_OPTIONS = {"-c": _chats, "--chat": _chats, "--provider": _providers, "--preset": _presets}
+_SOURCES_OF_OPTIONS = {
+    "-c": _chats,
+    "--chat": _chats,
+    "--schema": _schemas,
+    "--provider": _providers,
+    "--preset": _presets,
+}
 
 
 @functools.cache

@@ -2,7 +2,19 @@
 
 from .dsl import parse_dsl
 from .reading import Mismatch, parsed, read
-from .source import ANY_OBJECT, Schema, named, schema_of
+from .source import ANY_OBJECT, Schema, kind_of, named, schema_of
 from .strict import Wire, wire
 
-__all__ = ["ANY_OBJECT", "Mismatch", "Schema", "Wire", "named", "parse_dsl", "parsed", "read", "schema_of", "wire"]
+__all__ = [
+    "ANY_OBJECT",
+    "Mismatch",
+    "Schema",
+    "Wire",
+    "kind_of",
+    "named",
+    "parse_dsl",
+    "parsed",
+    "read",
+    "schema_of",
+    "wire",
+]

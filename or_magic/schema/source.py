@@ -6,17 +6,20 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from types import GenericAlias
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from ..errors import OptionError
 from ..tables import pointed
 from .dsl import EXAMPLES, parse_dsl
+from .typeddict import portable
 
 _NAME = re.compile(r"[^A-Za-z0-9_-]+")  # of a schema: the gateway takes nothing else
 _LONGEST_NAME = 64
 _LIST_OF = re.compile(r"list\[\s*(\w+)\s*\]")
+_TYPES = frozenset(["object", "array", "string", "number", "integer", "boolean", "null"])
+_OTHER_WORDS = ("$ref", "anyOf", "oneOf", "allOf", "enum", "const")  # of a JSON Schema that names no type
 _BUILT_IN: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 
 
@@ -76,6 +79,25 @@ def named(word: str, namespace: Mapping[str, Any]) -> Any:
     )
 
 
+def kind_of(thing: Any) -> str:
+    """Return what kind of schema a variable looks like, in words, or ""; nothing is imported or made to find out."""
+    if isinstance(thing, type):
+        if vars(thing).get("__pydantic_fields__") and not thing.__module__.startswith("pydantic."):
+            return "pydantic model"
+        if "__required_keys__" in vars(thing):  # is_typeddict knows none of typing_extensions' on Python 3.11
+            return "TypedDict"
+        return "dataclass" if is_dataclass(thing) else ""
+    if get_origin(thing) is list:
+        return "list" if [each for each in get_args(thing) if each in _BUILT_IN.values() or kind_of(each)] else ""
+    if not isinstance(thing, dict):
+        return ""
+    told = thing.get("type")
+    names = told if isinstance(told, list) else [told]
+    typed = bool(names) and all(isinstance(name, str) and name in _TYPES for name in names)
+    is_one = typed or isinstance(thing.get("properties"), dict) or any(word in thing for word in _OTHER_WORDS)
+    return "JSON Schema" if is_one else ""
+
+
 def _of_text(text: str) -> Schema:
     if text.strip() == "json":
         return ANY_OBJECT
@@ -115,9 +137,9 @@ def _of_type(thing: Any) -> Schema:
         )
     name = _called(thing)
     try:
-        adapter = TypeAdapter(thing)
+        adapter = TypeAdapter(portable(thing))
         body = adapter.json_schema()
-    except (PydanticUserError, PydanticUndefinedAnnotation, TypeError, ValueError) as error:
+    except (PydanticUserError, PydanticUndefinedAnnotation, NameError, TypeError, ValueError) as error:
         raise OptionError(f"{name} cannot be a schema: {str(error).splitlines()[0]}. Nothing was sent.") from None
     return Schema(_tidy(name), body, adapter)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import typing
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from typing import Any, NotRequired
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from or_magic.api import Session
@@ -46,6 +48,18 @@ class Loose(TypedDict):
     b: NotRequired[str]
 
 
+class Plain(typing.TypedDict):
+    """As anybody writes it; on Python 3.11 pydantic wants that of typing_extensions."""
+
+    stops: typing.NotRequired[list[Stop]]
+    best: Stop | None
+
+
+class Stop(typing.TypedDict, total=False):
+    city: typing.Required[str]
+    days: typing.Annotated[int, Field(ge=1)]
+
+
 @pytest.fixture(scope="module")
 def chat_request(shared: Path) -> Draft202012Validator:
     """The official schema of a request."""
@@ -54,7 +68,7 @@ def chat_request(shared: Path) -> Draft202012Validator:
 
 
 ASKED: dict[str, Any] = {
-    "a model": City, "a list of models": list[City], "a dataclass": Point, "a TypedDict": Loose, "a scalar": int,
+    "a model": City, "a list of models": list[City], "a dataclass": Point, "a TypedDict": Loose, "a plain TypedDict": Plain, "a scalar": int,
     "a union": City | Point, "an open mapping": dict[str, int], "a JSON Schema": {"type": "array", "items": {"type": "integer"}},
     "a JSON Schema as text": '{"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}',
     "the short form": "name, age int?, mood good|bad: how it sounds", "the short form of a list": "[a date, b [int]]", "json": "json",
@@ -68,6 +82,20 @@ def test_every_kind_of_schema_is_answered(offline: Session, schema: Any) -> None
         reply = offline.ask("x", model=model, schema=schema)
         assert reply.data is not None
         assert len(reply.frame()) >= 1
+
+
+def test_a_plain_typed_dict_keeps_what_it_says() -> None:
+    """What must be there, what may be, its bounds and its words; also in itself, in a list, and in strings."""
+    stop = {
+        "title": "Stop", "type": "object", "required": ["city"],
+        "properties": {"city": {"title": "City", "type": "string"}, "days": {"title": "Days", "type": "integer", "minimum": 1}},
+    }  # fmt: skip
+    found = schema_of(list[Plain]).body
+    assert stop == found["$defs"]["Stop"]
+    plain = found["$defs"]["Plain"]
+    assert (["best"], inspect.getdoc(Plain)) == (plain["required"], plain["description"])
+    assert {"$ref": "#/$defs/Stop"} == plain["properties"]["stops"]["items"]
+    assert [{"$ref": "#/$defs/Stop"}, {"type": "null"}] == plain["properties"]["best"]["anyOf"]
 
 
 def test_data_is_what_was_asked_for(offline: Session) -> None:

@@ -25,16 +25,24 @@ def at(kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Asker:
     (folder / "notes.txt").write_text("text")
     (folder / "two words.txt").write_text("text")
     (folder / "sub").mkdir()
+    (folder / "sub" / "map.png").write_bytes(b"")
     started = kernel.run(
         f"%cd -q {folder}\n"
         "class Frame:\n"
         "    def headline(self): return 1\n"
         "df = Frame(); rules = 'be brief'; _secret = 1; prices = {'apples': 1}\n"
+        "from dataclasses import dataclass\nfrom typing import TypedDict\nfrom pydantic import BaseModel\n"
+        "class Trip(BaseModel): days: int\n"
+        "@dataclass\nclass Stop: city: str\n"
+        "class Visit(TypedDict): day: int\n"
+        "plan = {'type': 'object', 'properties': {}}; trips = list[Trip]; a_trip = Trip(days=1)\n"
         "%openrouter ask hello\n"
         f"%or alias quick {CHEAP}"
     )
     assert "ok" == started.status, started.error
     assert "ok" == kernel.run("%%or --tag billing\nhello").status
+    assert "ok" == kernel.run("%%or -c travel\nhello").status
+    assert "ok" == kernel.run("%%or -c 'two words'\nhello").status
     return Asker(kernel)
 
 
@@ -97,6 +105,25 @@ class Asker:
         ("%%or --attach=no|", "%%or --attach=notes.txt"),
         ("%%or --image no|", "%%or --image notes.txt"),
         ("%%or -a $ru|", "%%or -a $rules"),
+        ("%%or -a sub/|", "%%or -a sub/map.png"),
+        ("%%or -c tra|", "%%or -c travel"),
+        ("%%or --chat=tr|", "%%or --chat=travel"),
+        ("%%or -c tw|", "%%or -c 'two words'"),
+        ("%or chat show tr|", "%or chat show travel"),
+        ("%or again --chat tr|", "%or again --chat travel"),
+        ("%%or --schema |", "%%or --schema json"),
+        ("%%or --schema Tr|", "%%or --schema Trip"),
+        ("%%or --schema=St|", "%%or --schema=Stop"),
+        ("%%or --schema Vi|", "%%or --schema Visit"),
+        ("%%or --schema tri|", "%%or --schema trips"),
+        ("%%or --schema pl|", "%%or --schema plan"),
+        ("%%or --schema $pl|", "%%or --schema $plan"),
+        ("%%or --schema list[Tr|", "%%or --schema list[Trip]"),
+        ("%or again --schema Tr|", "%or again --schema Trip"),
+        ("%%or --cont|", "%%or --context"),
+        ("%or fi|", "%or fix"),
+        ("%or fix --temp|", "%or fix --temperature"),
+        ("%or fix -m openai/gpt-5-m|", f"%or fix -m {CHEAP}"),
         ("%%or -s 'about {{ ru|", "%%or -s 'about {{ rules"),
         ("%or sp|", "%or spend"),
         ("%openrouter sp|", "%openrouter spend"),
@@ -157,6 +184,9 @@ def test_what_fits_is_offered(at: Asker, marked: str, wanted: str) -> None:
         "%%or --verbatim\n{{ ru|",
         "%%or\n\\{{ ru|",
         "%%or -t |",
+        "%%or --context |",
+        "%%or -c nobody|",
+        "%%or --schema 'name, a|",
         "%%or -s 'be ru|",
         "%%or -o df|",
         "%%or a/b openai/|",
@@ -209,6 +239,23 @@ def test_private_and_quoted_names_stay_out(at: Asker) -> None:
     assert "$_secret" not in offered
     assert "$get_ipython" not in offered
     assert "$In" not in offered
+
+
+def test_only_what_can_be_a_schema_is_offered_as_one(at: Asker) -> None:
+    """With its kind; no instance, no other dict, no class without fields, nothing that was only imported."""
+    expected = {
+        "json": "any JSON object", "Trip": "pydantic model", "Stop": "dataclass", "Visit": "TypedDict",
+        "plan": "JSON Schema", "trips": "list", "list[Trip]": "several Trip", "list[Stop]": "several Stop",
+        "list[Visit]": "several Visit",
+    }  # fmt: skip
+    assert expected == at.about("%%or --schema |")
+
+
+def test_whatever_is_offered_as_a_schema_is_one(at: Asker, kernel: Kernel) -> None:
+    """An offer that fails would be worse than none."""
+    for name in at.about("%%or --schema |"):
+        done = kernel.run(f"%%or --dry-run --schema {name}\nhello")
+        assert "ok" == done.status, (name, done.error)
 
 
 def test_no_magic_is_offered_inside_an_expression(at: Asker) -> None:
