@@ -12,7 +12,7 @@ import pytest
 
 from or_magic.config_file import FILE_NAME, read_config
 from or_magic.notebook.commands import COMMANDS
-from or_magic.options import help_text
+from or_magic.options import arguments, help_text
 
 from .notebook.kernel import Kernel
 
@@ -48,6 +48,16 @@ def test_the_readme_names_every_option_and_command() -> None:
         assert f"`{option}" in readme or f"/{option}" in readme, option
     for name in COMMANDS:
         assert f"%or {name}" in readme, name
+
+
+def test_the_readme_has_the_order_of_the_help() -> None:
+    """Twelve core options come first in both: who knows one of the two finds things in the other."""
+    _, _, table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| on the first line of a cell |")
+    listed = re.findall(r"^\| (`(?:[^|\\]|\\.)*)\|", table.partition("\n\n")[0], re.MULTILINE)
+    named = [name for cell in listed for name in re.findall(r"(?<=[`/])(?:--[a-z-]+|MODEL)", cell)]
+    wanted = [argument.names[1 if len(argument.names) > 1 else 0] for argument in arguments()]
+    assert wanted == [name for name in named if name != "--image"]
+    assert [True] * 12 + [False] * (len(wanted) - 12) == [argument.core for argument in arguments()]
 
 
 def test_every_command_line_of_the_report_runs() -> None:

@@ -162,69 +162,60 @@ def new_parser(resolve: Resolve) -> Parser:
 
 
 def _add_core(say: Callable[..., None], group: Any, read: _Read) -> None:
-    say(
-        group,
-        "MODEL",
-        nargs="?",
-        type=read.text,
-        help="vendor/name[:variant] or an alias; the default is in the settings",
-    )
+    say(group, "MODEL", nargs="?", type=read.text,
+        help="vendor/name[:variant] or an alias; the default is in the settings")  # fmt: skip
     say(group, "-m", "--model", dest="model_option", metavar="ID", type=read.text, help="the same as MODEL")
     say(group, "-s", "--system", metavar="TEXT", type=read.text, help="system prompt")
     say(group, "-t", "--temperature", metavar="X", type=read.number, help="0 is steady, 1 is lively")
-    say(group, "--max-tokens", metavar="N", type=read.count, help="the longest answer, in tokens")
     say(group, "-r", "--reasoning", metavar="LEVEL", type=read.level, choices=EFFORTS,
         help="how much to think first: none minimal low medium high xhigh max, or a number of tokens")  # fmt: skip
     say(group, "-a", "--attach", "--image", metavar="FILE", action="append", type=read.attachment,
         help="send a file, URL or $variable along: picture, PDF, sound, video, text, CSV; may be repeated")  # fmt: skip
     say(group, "-c", "--chat", metavar="NAME", type=read.name, help="take part in the conversation NAME")
-    say(group, "--new", action="store_true", help="begin the conversation anew: what was before is set aside")
     say(group, "--schema", metavar="WHAT", type=read.schema,
         help="a typed answer: a variable (model, dataclass, JSON Schema), json, or 'name, age int'")  # fmt: skip
     say(group, "-o", "--out", metavar="NAME", type=_identifier, help="bind the Reply to NAME")
     say(group, "-f", "--format", metavar="HOW", type=read.one_of(FORMATS), choices=FORMATS,
         help="how it is shown: markdown, text, json, or code (the first block goes into a new cell below)")  # fmt: skip
-    say(group, "--dry-run", action="store_true", help="show what would be sent and what it may cost; send nothing")
     say(group, "--budget", metavar="USD", type=read.usd,
         help="stop before sending what may cost more, all attempts together")  # fmt: skip
-    say(group, "--tag", metavar="LABEL", type=read.text, help="a label in the ledger")
-    say(group, "-q", "--quiet", action="store_true", help="hide the answer, keep the status line")
-    say(group, "-p", "--param", metavar="K=V", action="append", type=read.pair,
-        help="any other request field; V is JSON if it parses; dotted keys nest")  # fmt: skip
+    say(group, "--dry-run", action="store_true", help="show what would be sent and what it may cost; send nothing")
 
 
 def _add_more(say: Callable[..., None], group: Any, read: _Read) -> None:
+    _add_of_question(say, group, read)
+    _add_of_route(say, group, read)
+    say(group, "--preset", metavar="NAME", type=read.text,
+        help="a saved bundle of these options; what is said here wins")  # fmt: skip
+    say(group, "--tag", metavar="LABEL", type=read.text, help="a label in the ledger")
+    say(group, "-y", "--yes", action="store_true", help="send it this once although a budget does not cover it")
+    say(group, "--no-stream", action="store_true", help="ask for the answer in one piece")
+    say(group, "-q", "--quiet", action="store_true", help="hide the answer, keep the status line")
+    say(group, "--verbatim", action="store_true", help="send {{ }} as it stands")
+
+
+def _add_of_question(say: Callable[..., None], group: Any, read: _Read) -> None:
+    say(group, "--top-p", metavar="X", type=read.number, help="sample from the likeliest words that make up this share")
+    say(group, "--max-tokens", metavar="N", type=read.count, help="the longest answer, in tokens")
+    say(group, "--seed", metavar="N", type=read.integer, help="the same answer again, where the model supports it")
+    say(group, "--stop", metavar="TEXT", action="append", type=read.text,
+        help="end the answer before TEXT; may be repeated")  # fmt: skip
+    say(group, "-p", "--param", metavar="K=V", action="append", type=read.pair,
+        help="any other request field; V is JSON if it parses; dotted keys nest")  # fmt: skip
+    say(group, "--hide-reasoning", action="store_true", help="do not show the thinking; it is in reply.reasoning")
+    say(group, "--new", action="store_true", help="begin the conversation anew: what was before is set aside")
     say(group, "--context", metavar="N", type=read.cells,
         help=f"send the N code cells that ran before along, with short results; at most {MOST_CELLS}")  # fmt: skip
-    say(group, "--top-p", metavar="X", type=read.number, help="sample from the likeliest words that make up this share")
-    say(group, "--seed", metavar="N", type=read.integer, help="the same answer again, where the model supports it")
-    say(
-        group,
-        "--stop",
-        metavar="TEXT",
-        action="append",
-        type=read.text,
-        help="end the answer before TEXT; may be repeated",
-    )
-    say(group, "--hide-reasoning", action="store_true", help="do not show the thinking; it is in reply.reasoning")
-    say(
-        group, "--provider", metavar="NAME", action="append", type=read.text, help="only this provider; may be repeated"
-    )
+
+
+def _add_of_route(say: Callable[..., None], group: Any, read: _Read) -> None:
+    say(group, "--fallback", metavar="ID", action="append", type=read.text,
+        help="the model to ask where the one before fails, local:NAME where nobody is reached, or none")  # fmt: skip
+    say(group, "--provider", metavar="NAME", action="append", type=read.text,
+        help="only this provider; may be repeated")  # fmt: skip
     say(group, "--sort", metavar="BY", type=read.one_of(SORTS), choices=SORTS,
         help="prefer providers by price, throughput or latency")  # fmt: skip
     say(group, "--zdr", action="store_true", help="only providers that keep no data (zero data retention)")
-    say(group, "--fallback", metavar="ID", action="append", type=read.text,
-        help="the model to ask where the one before fails, local:NAME where nobody is reached, or none")  # fmt: skip
-    say(
-        group,
-        "--preset",
-        metavar="NAME",
-        type=read.text,
-        help="a saved bundle of these options; what is said here wins",
-    )
-    say(group, "-y", "--yes", action="store_true", help="send it this once although a budget does not cover it")
-    say(group, "--no-stream", action="store_true", help="ask for the answer in one piece")
-    say(group, "--verbatim", action="store_true", help="send {{ }} as it stands")
 
 
 def split_line(line: str) -> list[str]:
