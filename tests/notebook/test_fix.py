@@ -199,10 +199,15 @@ def test_context_is_a_number_of_cells(fixing: Kernel, number: str) -> None:
 
 
 def test_without_a_cell_before_there_is_no_context(fresh_kernel: Kernel) -> None:
-    """The question is sent as it is."""
-    fresh_kernel.run("%reset -f in\n%load_ext or_magic\n%or use offline")
-    told = fresh_kernel.run("%reset -f in\n%or again").error
-    assert "Nothing was asked yet" in told[0]
+    """The question is sent as it is, and the dry run says why; as soon as a cell ran, it goes along."""
+    fresh_kernel.run("%load_ext or_magic\n%or use offline\n%reset -f in")
+    dry = fresh_kernel.run("%%or offline/echo --context 3 --dry-run\nhello")
+    assert "── inserted --context, no cell ran before this one" in dry.text, dry.error
+    fresh_kernel.run("%%or offline/echo --context 3\nhello")
+    assert "'hello'" == fresh_kernel.value("_or.text")
+    fresh_kernel.run("number = 1")
+    fresh_kernel.run("%%or offline/echo --context 3\nhello")
+    assert "True" == fresh_kernel.value("'number = 1' in _or.text and _or.text.endswith('My question:\\n\\nhello')")
 
 
 def test_again_sees_the_cells_that_are_before_it(fixing: Kernel) -> None:

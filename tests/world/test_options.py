@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from or_magic.api import Session
 from or_magic.errors import OptionError
-from or_magic.options import Options, format_line, from_keywords, help_text, parse_line
+from or_magic.options import Options, format_line, from_keywords, help_text, is_name, parse_line
+from or_magic.options.line import EFFORTS, FORMATS, MOST_CELLS, SORTS
 
 from .kit import books
 
@@ -23,18 +25,41 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
-OPTIONS = st.builds(
-    Options,
-    model=st.none() | TEXT.filter(bool),
-    system=st.none() | TEXT,
-    temperature=st.none() | st.floats(0, 2),
-    max_tokens=st.none() | st.integers(1, 2**53),
-    params=st.dictionaries(NAMES, JSON, max_size=3),
-    attach=st.lists(TEXT.filter(lambda word: not word.startswith("$")), max_size=3).map(tuple),
-    out=st.none() | NAMES.filter(str.isidentifier),
-    tag=st.none() | TEXT,
-    schema=st.none() | TEXT,
+WORDS = st.lists(TEXT, max_size=3).map(tuple)
+SAID: dict[str, st.SearchStrategy[Any]] = {
+    "model": TEXT.filter(bool),
+    "system": TEXT,
+    "temperature": st.floats(0, 2),
+    "top_p": st.floats(0, 1),
+    "max_tokens": st.integers(1, 2**53),
+    "seed": st.integers(-(2**60), 2**60),
+    "reasoning": st.sampled_from(EFFORTS) | st.integers(1, 2**53),
+    "chat": TEXT.filter(is_name),
+    "preset": TEXT,
+    "schema": TEXT,
+    "tag": TEXT,
+    "sort": st.sampled_from(SORTS),
+    "budget": st.decimals(0, 10**6, allow_nan=False, places=6),
+    "context": st.integers(1, MOST_CELLS),
+    "out": NAMES.filter(str.isidentifier),
+    "format": st.sampled_from(FORMATS),
+}
+LISTED: dict[str, st.SearchStrategy[Any]] = {
+    "stop": WORDS,
+    "provider": WORDS,
+    "fallback": WORDS,
+    "attach": st.lists(TEXT.filter(lambda word: not word.startswith("$")), max_size=3).map(tuple),
+    "params": st.dictionaries(NAMES, JSON, max_size=3),
+}
+FLAGS = ("new", "no_stream", "zdr", "yes", "quiet", "hide_reasoning", "verbatim", "dry_run")
+OPTIONS = st.fixed_dictionaries({}, optional=SAID | LISTED | {name: st.booleans() for name in FLAGS}).map(
+    lambda told: Options(**told)
 )
+
+
+def test_no_option_is_left_out_of_the_round_trip() -> None:
+    """Who adds one says here what its values are."""
+    assert {each.name for each in fields(Options)} == {*SAID, *LISTED, *FLAGS}
 
 
 @settings(max_examples=300, deadline=None)
@@ -47,6 +72,9 @@ OPTIONS = st.builds(
 @example(Options(params={"provider": {"sort": "price", "only": ["a", "b"]}}))
 @example(Options(temperature=1e-7, max_tokens=1))
 @example(Options(tag="--api-key"))
+@example(Options(chat="two words", new=True, context=50, schema="[name, age int?]", preset="mine", format="json"))
+@example(Options(attach=("a b.png", "https://example.org/a.png", "-"), chat="--new", schema="--", preset="@x"))
+@example(Options(budget=Decimal("1E-9"), reasoning=5, stop=("", "--"), fallback=("none",)))
 def test_options_come_back_from_their_line(options: Options) -> None:
     """Presets, history and the panel keep options as lines."""
     assert options == parse_line(format_line(options))
