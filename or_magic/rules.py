@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from . import neutral
+from .values import dollars
 
 COMPLEXITIES = ("low", "medium", "high")
 INDICES = ("intelligence_index", "coding_index", "agentic_index")
@@ -99,7 +100,7 @@ class Choice:
 
     def _repr_markdown_(self) -> str:
         then = f" Where it fails: {', '.join(self.fallbacks)}." if self.fallbacks else ""
-        told = f"{self.id}: {self.reason} A usual call costs about ${self.estimate_usd:f}.{then}"
+        told = f"{self.id}: {self.reason} A usual call costs about {dollars(self.estimate_usd)}.{then}"
         return neutral.markdown(neutral.line(told))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from ..errors import CallError, UnknownModelError
 from ..values import Row, Total, dollars
@@ -15,36 +16,41 @@ def explain(error: CallError, row: Row | None, earlier: Total, closest: Callable
 
     ``row`` is that of the last attempt, None where it was not sent; ``earlier`` is what those before it cost.
     """
-    before = _before(earlier)
+    simulated = error.reply is not None and error.reply.simulated
+    before = _before(earlier, simulated=simulated)
     if row is None:
         error.billed = before or error.billed
         error.earlier = ""
         return
-    error.billed, error.earlier = _billing(error, row), before
+    error.billed, error.earlier = _billing(error, row, simulated=simulated), before
     if isinstance(error, UnknownModelError) and row.purpose not in _OTHERS and (near := closest(row.model_requested)):
         error.closest = near
         error.advice = f"Did you mean {' or '.join(near)}? %or models lists what there is."
 
 
-def _billing(error: CallError, row: Row) -> str:
+def _billing(error: CallError, row: Row, *, simulated: bool) -> str:
     if row.cost_source == "none":
         return error.billed if row.status == "refused" else "Nothing was billed."
     if row.cost_source == "billed" and row.cost_usd == 0:
         return "Nothing was billed."
     if row.cost_source == "billed" and row.cost_usd is not None:
-        return f"{dollars(row.cost_usd)} was billed."
+        return f"{_money(row.cost_usd, simulated=simulated)} was billed."
     if row.cost_source == "estimated" and row.cost_usd is not None:
-        return f"It may have cost up to {dollars(row.cost_usd)}."
+        return f"It may have cost up to {_money(row.cost_usd, simulated=simulated)}."
     if str(row.generation_id).startswith("gen-"):
         return "What it cost is being asked for."
     return "What it cost is not known."
 
 
-def _before(earlier: Total) -> str:
+def _before(earlier: Total, *, simulated: bool) -> str:
     told = [
-        f"{dollars(earlier.billed_usd)} was billed" if earlier.billed_usd else "",
-        f"up to {dollars(earlier.estimated_usd)} may be billed" if earlier.estimated_usd else "",
+        f"{_money(earlier.billed_usd, simulated=simulated)} was billed" if earlier.billed_usd else "",
+        f"up to {_money(earlier.estimated_usd, simulated=simulated)} may be billed" if earlier.estimated_usd else "",
         "what it cost is not known yet" if earlier.unknown_calls else "",
     ]
     words = " and ".join([part for part in told if part])
     return f"For what was tried before, {words}." if words else ""
+
+
+def _money(amount_usd: Decimal, *, simulated: bool) -> str:
+    return dollars(amount_usd) + " simulated" * simulated

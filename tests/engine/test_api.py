@@ -63,7 +63,7 @@ def test_what_fails_raises_with_the_partial_reply(offline: Session) -> None:
         offline.ask("Hello", model="offline/cut")
     assert caught.value.reply.text
     assert "partial" == caught.value.reply.status
-    with pytest.raises(ProviderError, match=r"\$0\.0\d+ was billed\."):
+    with pytest.raises(ProviderError, match=r"\$0\.0\d+ simulated was billed\."):
         offline.ask("Hello", model="offline/mid-stream-error-usage")
 
 

@@ -41,7 +41,8 @@ def chat(face: Face, rest: str) -> Chat | None:
         return _shown(face, found)
     count = found.cut() if told.verb == "cut" else found.reset()
     done, kind = ("Removed", "stale turn") if told.verb == "cut" else ("Forgot", "turn")
-    say(f"{done} {_count(count, kind)} of {neutral.line(found.name)}. What they cost stays in the ledger.")
+    cost = "it" if count == 1 else "they"
+    say(f"{done} {_count(count, kind)} of {neutral.line(found.name)}. What {cost} cost stays in the ledger.")
     return None
 
 
