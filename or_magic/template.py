@@ -21,6 +21,12 @@ _LONGEST_FORMAT = 40
 _NAMED = 120
 
 
+class Literal(str):
+    """A text that is no template, whatever it holds: a variable's, which may be words of others."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Hole:
     """One ``{{ expression:format }}``, compiled."""
@@ -60,6 +66,8 @@ def expand(text: str, namespace: Mapping[str, Any]) -> tuple[str | Filled, ...]:
     Raises:
         TemplateError: an expression does not parse, names something undefined, or fails.
     """
+    if isinstance(text, Literal):
+        return (str(text),)
     return tuple(part if isinstance(part, str) else _filled(part, namespace) for part in parse_template(text))
 
 

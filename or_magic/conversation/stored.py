@@ -9,20 +9,22 @@ import json
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from .. import content
+from ..tables import Typed
 from ..values import Message, Reply, Total, Usage
 from .rules import Conversation
 from .turn import Key, Turn
 
 _FORMAT, _VERSION = "or_magic conversation", 1
+_MOST_DIGITS = 30  # of an amount of money, before or after the point
 _KIND = "$"  # begins the keys that are ours: the name of a type, or how a value is written
 _TYPES: Mapping[str, type] = {
     each.__name__: each
-    for each in (Conversation, Turn, Key, Message, Reply, Usage, Total, *typing.get_args(content.Part))
+    for each in (Conversation, Turn, Key, Message, Reply, Typed, Usage, Total, *typing.get_args(content.Part))
 }
 
 
@@ -59,7 +61,7 @@ def from_json(text: str) -> tuple[str, Conversation]:
 
 
 def _written(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
+    if _TYPES.get(type(value).__name__) is type(value):  # no class of the user's: nothing could be made of it again
         return {_KIND: type(value).__name__} | dict(_fields(value))
     if isinstance(value, bytes):
         return {"$bytes": base64.b64encode(value).decode("ascii")}
@@ -104,9 +106,15 @@ def _read(value: Any) -> Any:
     return {key: _read(each) for key, each in value.items()}
 
 
+def _finite(number: Decimal) -> Decimal:
+    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
+        raise ValueError("no amount of money")
+    return number
+
+
 _WRITTEN: Mapping[str, Any] = {
     "$bytes": lambda told: base64.b64decode(told, validate=True),
-    "$decimal": Decimal,
+    "$decimal": lambda told: _finite(Decimal(told)),
     "$mapping": lambda told: {key: _read(each) for key, each in told},
 }
 
@@ -121,10 +129,13 @@ def _made(value: Mapping[str, Any]) -> Any:
         if name == _KIND:
             continue
         found = _read(given)
-        found = tuple(found) if isinstance(found, list) else found
+        if isinstance(found, list) and hints.get(name) is not Any:  # what may be anything is JSON, which has no tuples
+            found = tuple(found)
         if name not in hints or not _fits(found, hints[name]):
             raise ValueError(f"{name} of a {kind.__name__} cannot be {str(given)[:60]!r}")
         told[name] = found
+    if "typed" in told and "data" not in told:  # it was an instance of a class, which no file can bring back
+        told["data"] = told["typed"].value
     try:
         return kind(**told)
     except TypeError:

@@ -185,6 +185,8 @@ def _turn(joined: Joined, draft: Draft, reply: Reply) -> Turn:
 
 def _is_comparable(request: Request, sent: Sequence[Turn]) -> bool:
     """Whether the prompt's tokens are those of the earlier turns and the question, told by one and the same model."""
+    if request.schema is not None:
+        return False  # they are also those of the schema, and of answers that did not fit it
     plugins = request.params.get("plugins", ())
     shortened = isinstance(plugins, (list, tuple)) and any(_is_compression(plugin) for plugin in plugins)
     return not shortened and all(turn.reply.model_requested == request.model for turn in sent)

@@ -134,7 +134,12 @@ def _named(options: Options) -> dict[str, Any]:
         "reasoning": _reasoning(options.reasoning),
         "provider": {name: value for name, value in routing.items() if value},
     }
-    return {name: value for name, value in named.items() if value is not None and value not in ([], {})}
+    # Not by ==, which numpy's numbers answer with an array.
+    return {
+        name: value
+        for name, value in named.items()
+        if not (value is None or (isinstance(value, (list, dict)) and not value))
+    }
 
 
 def _reasoning(level: str | int | None) -> dict[str, Any] | None:

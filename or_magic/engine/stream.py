@@ -125,6 +125,9 @@ def with_figures(reply: Reply, rows: Sequence[Row], *, sent: bool) -> tuple[Repl
     """
     before, row = (rows[:-1], rows[-1]) if sent and rows else (rows, None)
     earlier = sum([Total.of(each.cost_usd, each.cost_source) for each in before], Total())
+    if row is not None and before and row.generation_id != reply.id:
+        # Left before a word of this attempt: what has come is an earlier one's, whose bill is told as ``earlier``.
+        reply = replace(reply, usage=None, id=row.generation_id)
     if row is not None:
         reply = replace(reply, latency_s=row.latency_s, first_token_s=row.first_token_s, saved_usd=row.saved_usd)
     return replace(reply, earlier=earlier) if earlier else reply, row

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from ..budget import parse_usd
 from ..errors import OptionError
+from ..template import Literal
 
 # What one may be tempted to write; the answer is where the thing really goes.
 _KEY_WORDS = ("--api-key", "--key", "--apikey", "--api_key")
@@ -77,7 +78,8 @@ class _Read:
         self._resolve = resolve
 
     def text(self, word: str) -> str:
-        return str(self._resolve(word))
+        found = self._resolve(word)
+        return Literal(found) if word.startswith("$") and found is not word else str(found)
 
     def number(self, word: str) -> float:
         return _number(self._resolve(word), word)

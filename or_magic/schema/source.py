@@ -123,6 +123,10 @@ def _of_mapping(body: Mapping[str, Any]) -> Schema:
         raise _unusable(body, str(error)) from None
     for pointer in references(body):
         _check_reference(body, pointer)
+    try:
+        Draft202012Validator(body).is_valid(None)
+    except RecursionError:
+        raise _unusable(body, "it refers to itself without end, so that nothing fits it") from None
     return Schema(_tidy(str(body.get("title") or "answer")), body)
 
 

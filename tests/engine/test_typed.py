@@ -258,6 +258,46 @@ def test_an_interrupt_ends_all_attempts(offline: Session) -> None:
     assert 1 == len(rows(offline))
 
 
+def test_an_attempt_without_a_word_does_not_repeat_the_bill_of_the_one_before(offline: Session) -> None:
+    """Ctrl-C while the model is asked again: the first attempt is paid once, what the second costs is not known."""
+    stream = offline.stream("x", model="offline/json-misfit", schema=City)
+    for event in stream:
+        if isinstance(event, Closed):
+            break
+    stream.close()
+    first, second = rows(offline)
+    assert ("ok", "interrupted", None) == (first["status"], second["status"], second["cost_pico"])
+    assert (None, Decimal(first["cost_text"])) == (stream.reply.cost_usd, stream.reply.earlier.billed_usd)
+
+
+@pytest.mark.parametrize("schema", ASKED.values(), ids=ASKED)
+def test_a_conversation_with_a_typed_turn_is_loaded_again(offline: Session, tmp_path: Path, schema: Any) -> None:
+    """What was saved and cannot be loaded is lost; of a class the plain JSON comes back."""
+    chat = offline.chat("first")
+    reply = chat.ask("x", schema=schema)
+    again = offline.chat("again")
+    again.load(chat.save(tmp_path / "talk.json"))
+    assert reply.typed is not None
+    assert (reply.typed, reply.typed.value) == (again.turns[0].reply.typed, again.turns[0].reply.data)
+    assert reply.frame().equals(again.turns[0].reply.frame())
+
+
+def test_a_schema_is_no_part_of_what_a_turn_takes(offline: Session) -> None:
+    """Nor are the answers that did not fit: later turns are sent neither, and room must not be kept for them."""
+    chat = offline.chat("typed")
+    reply = chat.ask("x", model="offline/json-misfit-once", schema=City)
+    assert reply.usage is not None
+    assert chat.turns[0].question_tokens < (reply.usage.prompt_tokens or 0) / 2
+    assert not chat.turns[0].counted
+
+
+def test_a_schema_that_is_only_itself_is_refused_before_it_is_paid(offline: Session) -> None:
+    """No answer could ever be judged by it."""
+    with pytest.raises(OptionError, match=r"without end.*Nothing was sent"):
+        offline.ask("x", schema={"$ref": "#"})
+    assert [] == rows(offline)
+
+
 def test_two_formats_are_one_too_many(offline: Session) -> None:
     """Which of them was meant, nobody knows."""
     with pytest.raises(OptionError, match="Nothing was sent"):

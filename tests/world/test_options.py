@@ -7,6 +7,7 @@ from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from or_magic.api import Session
 from or_magic.errors import OptionError
 from or_magic.options import Options, format_line, from_keywords, help_text, is_name, parse_line
 from or_magic.options.line import EFFORTS, FORMATS, MOST_CELLS, SORTS
+from or_magic.template import expand
 
 from .kit import books
 
@@ -165,6 +167,23 @@ def test_values_are_resolved_by_whoever_knows_names() -> None:
     )
     assert (
         Options(system="Be brief.", params={"schema": {"type": "object"}, "text": '{"a": 1}'}, max_tokens=7) == parsed
+    )
+
+
+def test_a_text_in_a_variable_is_no_template() -> None:
+    """It may be a web page: were it expanded, ``-s $page`` would run what stands there."""
+    parsed = parse_line("-s $page", lambda word: {"$page": "{{ 1 / 0 }}"}.get(word, word))
+    assert ("{{ 1 / 0 }}",) == expand(parsed.system or "", {})
+    assert ["", "2", ""] == [
+        getattr(part, "value", part) for part in expand(parse_line("-s '{{ 1 + 1:d }}'").system or "", {})
+    ]
+
+
+def test_a_number_of_numpy_is_a_number(offline: Session) -> None:
+    """A sweep over np.linspace is what people do with a temperature."""
+    temperature = np.float64(0.5)
+    assert (
+        0.5 == offline.engine.preview("x", from_keywords({"temperature": temperature}), values=None).body["temperature"]
     )
 
 
