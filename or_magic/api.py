@@ -157,7 +157,7 @@ class Session:
         if "tag_budgets" in told:
             told["tag_budgets"] = {**self.engine.settings.budgets.tags, **told["tag_budgets"]}
         if self is _process.session:
-            choose(**told)
+            set_settings(**told)
         else:
             self.engine.set_budgets(told)
 
@@ -263,11 +263,11 @@ def _could_ask_now(session: Session) -> bool:
 
 
 def chosen() -> Mapping[str, Any]:
-    """Return what ``choose`` has set."""
+    """Return what ``set_settings`` has set."""
     return dict(_process.chosen)
 
 
-def choose(**settings: Any) -> bool:
+def set_settings(**settings: Any) -> bool:
     """Set settings of this process's session, as ``%config`` does; None takes one back.
 
     Returns:
@@ -295,7 +295,7 @@ def choose(**settings: Any) -> bool:
 
 
 def forget_choices() -> None:
-    """Take back all that ``choose`` has set, and begin a life of its own for the sessions to come."""
+    """Take back all that ``set_settings`` has set, and begin a life of its own for the sessions to come."""
     _process.chosen, _process.name, _process.replies = {}, new_session(), Replies()
 
 
@@ -305,7 +305,7 @@ def reread() -> None:
     Raises:
         SettingsError: a value cannot be used; nothing was changed.
     """
-    choose()
+    set_settings()
 
 
 def use_key(key: Key | None) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from .canary import findings, make_canary
+from .protocol.renderers import Marked, Render, markdown_it, mistune
 
 IN_CI = os.environ.get("OR_MAGIC_CI") == "1"
 ROOT = Path(__file__).resolve().parent.parent
@@ -107,6 +108,26 @@ _ENVIRONMENT = (
     "OPENROUTER_API_KEY", "OR_MAGIC_HOME", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR",
     "JUPYTER_RUNTIME_DIR", "MPLBACKEND", "PYTHON_KEYRING_BACKEND",
 )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def marked() -> Iterator[Marked]:
+    """The renderer of JupyterLab and Notebook 7, in node."""
+    folder = os.environ.get("OR_MAGIC_MARKED")
+    if not folder:
+        pytest.skip("OR_MAGIC_MARKED does not name the folder of the npm package marked")
+    renderer = Marked(Path(folder))
+    yield renderer
+    renderer.close()
+
+
+@pytest.fixture(params=["markdown-it", "mistune", "marked"])
+def render(request: pytest.FixtureRequest) -> Render:
+    """Each of the renderers in turn."""
+    if request.param == "marked":
+        found: Render = request.getfixturevalue("marked")
+        return found
+    return {"markdown-it": markdown_it, "mistune": mistune}[request.param]
 
 
 @pytest.fixture(scope="session")

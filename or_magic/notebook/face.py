@@ -52,7 +52,7 @@ class Face:
         self._lock = threading.Lock()
         self._told_offline = False
         self._news: tuple[str, ...] = ()
-        self.traits = OpenRouterMagics(shell, self._choose)
+        self.traits = OpenRouterMagics(shell, self._set)
         cast("list[Any]", shell.configurables).append(self.traits)
         for name in NAMES:
             shell.magics_manager.register_function(self._magic(), "line_cell", name)
@@ -99,19 +99,19 @@ class Face:
         """Make the simulator the chosen gateway, for Python code as well."""
         from ..settings import OFFLINE
 
-        self.choose(base_url=OFFLINE)
+        self.set_settings(base_url=OFFLINE)
         self.session()
 
-    def choose(self, **settings: str | None) -> None:
+    def set_settings(self, **settings: str | None) -> None:
         """Set settings as ``%config`` does; None takes one back.
 
         Raises:
             SettingsError: a value cannot be used; nothing was changed.
         """
-        self._choose(settings)
+        self._set(settings)
         self.traits.follow(settings)
 
-    def choose_quietly(self, settings: Mapping[str, Any]) -> None:
+    def set_quietly(self, settings: Mapping[str, Any]) -> None:
         """Set settings that ``%config`` does not show.
 
         Raises:
@@ -120,17 +120,17 @@ class Face:
         from .. import api
 
         self.session()
-        api.choose(**settings)
+        api.set_settings(**settings)
 
     def _found(self, api: ModuleType) -> Session:
         session: Session = api.current(pace_s=_PACE_S)
         return api.simulate(pace_s=_PACE_S) if session.engine.lacks_key else session
 
-    def _choose(self, settings: Mapping[str, str | None]) -> None:
+    def _set(self, settings: Mapping[str, str | None]) -> None:
         """Give what ``%config`` says to this process's session."""
         from .. import api
 
-        if api.choose(**settings):
+        if api.set_settings(**settings):
             print("Another gateway answers from now on, with books and connections of its own.")
 
     def close(self) -> None:

@@ -30,14 +30,14 @@ class OpenRouterMagics(Configurable):
         "Empty: not set here."
     ).tag(config=True)
 
-    def __init__(self, parent: Any, choose: Callable[[Mapping[str, str | None]], None]) -> None:
-        self._choose: Callable[[Mapping[str, str | None]], None] | None = None
+    def __init__(self, parent: Any, set_settings: Callable[[Mapping[str, str | None]], None]) -> None:
+        self._set: Callable[[Mapping[str, str | None]], None] | None = None
         super().__init__(parent=parent)
-        self._choose = choose
+        self._set = set_settings
         # What ipython_config.py says is there before anybody asks; without it nothing of ours needs to load.
         self._applied: dict[str, str | None] = {name: getattr(self, name) or None for name in NAMES}
         if any(self._applied.values()):
-            choose(self._applied)
+            set_settings(self._applied)
 
     def follow(self, settings: Mapping[str, str | None]) -> None:
         """Show what was chosen in another way."""
@@ -52,9 +52,9 @@ class OpenRouterMagics(Configurable):
 
         name, value = proposal["trait"].name, proposal["value"].strip() or None
         # Compared with what is in force: traitlets sets a trait from a config before it asks whether it may.
-        if self._choose is not None and value != self._applied[name]:
+        if self._set is not None and value != self._applied[name]:
             try:
-                self._choose({name: value})
+                self._set({name: value})
             except OrMagicError as error:
                 raise TraitError(str(error)) from None
             self._applied[name] = value

@@ -172,7 +172,7 @@ def test_those_of_a_kernel_outlive_its_gateway(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("OPENROUTER_BASE_URL", "offline")
     try:
         api.ask("hello", model="offline/echo")
-        api.choose(base_url="http://127.0.0.1:1/v1")
+        api.set_settings(base_url="http://127.0.0.1:1/v1")
         assert ["hello"] == [each.text for each in or_magic.replies]
     finally:
         api.use(None)

@@ -149,7 +149,7 @@ def test_an_interrupt_ends_the_wait_for_a_limit_a_minute(fresh_kernel: Kernel) -
     """And nothing was sent."""
     fresh_kernel.run(
         "import or_magic.api as api\n%load_ext or_magic\n%or use offline\n"
-        "api.choose(rate_limits={'*': {'requests': 1}})"
+        "api.set_settings(rate_limits={'*': {'requests': 1}})"
     )
     assert "ok" == fresh_kernel.run("%%or offline/plain\nfirst").status
     run, pressed, failed = press(fresh_kernel, "%%or offline/plain\nsecond", 0.8)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -17,30 +14,10 @@ from or_magic.neutral import cite, fold, line, markdown, plain, quote
 
 from .ordinary import CHANGED, UNCHANGED
 from .payloads import SIGNS, payloads, random_texts
-from .renderers import Marked, Render, live, markdown_it, mistune
+from .renderers import Render, live, markdown_it, mistune
 
 _EVERYDAY = 10_000
 _PART = 30_000
-
-
-@pytest.fixture(scope="module")
-def marked() -> Iterator[Marked]:
-    """The renderer of JupyterLab and Notebook 7, in node."""
-    folder = os.environ.get("OR_MAGIC_MARKED")
-    if not folder:
-        pytest.skip("OR_MAGIC_MARKED does not name the folder of the npm package marked")
-    renderer = Marked(Path(folder))
-    yield renderer
-    renderer.close()
-
-
-@pytest.fixture(params=["markdown-it", "mistune", "marked"])
-def render(request: pytest.FixtureRequest) -> Render:
-    """Each of the renderers in turn."""
-    if request.param == "marked":
-        found: Render = request.getfixturevalue("marked")
-        return found
-    return {"markdown-it": markdown_it, "mistune": mistune}[request.param]
 
 
 def _living(render: Render, texts: list[str]) -> list[tuple[str, list[str]]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from or_magic.api import Session, ask, choose, connect, current, forget_choices, use
+from or_magic.api import Session, ask, connect, current, forget_choices, set_settings, use
 from or_magic.errors import CallError, OptionError, OverBudget, SettingsError
 from or_magic.events import Notice
 from or_magic.values import from_pico
@@ -320,11 +320,11 @@ def test_a_session_that_leaves_its_gateway_and_comes_back_has_its_budget_once(
     """A kernel has one session budget, however often it looks at the simulator in between."""
     monkeypatch.setenv("OR_MAGIC_HOME", str(home))
     try:
-        choose(base_url=simulator.url, session_budget="0.004")
+        set_settings(base_url=simulator.url, session_budget="0.004")
         reply = ask("Hello", model=MODEL, max_tokens=50)
-        choose(base_url="offline")
+        set_settings(base_url="offline")
         assert current().tracker.total().billed_usd == 0
-        choose(base_url=simulator.url)
+        set_settings(base_url=simulator.url)
         (standing,) = current().engine.standings()
         assert (Decimal("0.004"), reply.cost_usd) == (standing.limit.usd, standing.spent_usd)
     finally:

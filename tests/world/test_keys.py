@@ -380,12 +380,12 @@ def test_a_key_ends_the_simulator_that_nobody_chose(raw_server: RawServer, monke
     assert not api.use_key(Key(Secret(OLD), "prompt"))
     api.ask("hi", model="m")
     assert [f"Bearer {OLD}"] == raw_server.asked[-1].all("authorization")
-    api.choose(base_url="offline")
+    api.set_settings(base_url="offline")
     chosen = api.current()
     assert not api.use_key(Key(Secret(NEW), "prompt"))
     assert api.current() is chosen
     assert api.ask("hi", model="offline/plain").simulated
-    api.choose(base_url=raw_server.url)
+    api.set_settings(base_url=raw_server.url)
     api.ask("hi", model="m")
     assert [f"Bearer {NEW}"] == raw_server.asked[-1].all("authorization")
 
@@ -397,7 +397,7 @@ def test_a_typed_key_serves_sessions_of_ones_own_and_children(raw_server: RawSer
     open_session(base_url=raw_server.url).ask("hi", model="m")
     assert [f"Bearer {NEW}"] == raw_server.asked[-1].all("authorization")
     api._process.begin()  # what a fork does in the child
-    api.choose(base_url=raw_server.url)
+    api.set_settings(base_url=raw_server.url)
     api.ask("hi", model="m")
     assert [f"Bearer {NEW}"] == raw_server.asked[-1].all("authorization")
 

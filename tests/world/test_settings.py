@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from or_magic.api import Session, aask, ask, choose, connect, current, forget_choices, stream, use
+from or_magic.api import Session, aask, ask, connect, current, forget_choices, set_settings, stream, use
 from or_magic.errors import NoKeyError, OptionError, SettingsError
 from or_magic.secrets import Secret
 from or_magic.setting_kinds import BUDGETS, LocalServer, Pace
@@ -186,19 +186,19 @@ def test_a_typo_in_the_config_file_warns_once_where_a_call_is_made(home: Path) -
 def test_what_is_chosen_wins_and_is_taken_back(home: Path) -> None:
     """``%config`` is nothing but this; the session goes on, for it is the same gateway."""
     use(None)
-    choose(base_url="offline", model="offline/plain")
+    set_settings(base_url="offline", model="offline/plain")
     session = current()
     assert ("offline/plain", "%config") == (session.engine.settings.model, session.engine.settings.sources["model"])
-    assert not choose(model="offline/long:3", app_name="Mine")
+    assert not set_settings(model="offline/long:3", app_name="Mine")
     assert session is current()
     assert "offline/long:3" == ask("hi").model
-    assert not choose(model=None)
+    assert not set_settings(model=None)
     assert DEFAULT_MODEL == current().engine.settings.model
     assert "Mine" == current().engine.settings.app_name
     with pytest.raises(SettingsError):
-        choose(base_url="ftp://x")
+        set_settings(base_url="ftp://x")
     with pytest.raises(OptionError, match="'app_name'"):
-        choose(app_nmae="x")
+        set_settings(app_nmae="x")
     assert session is current()
     use(None)
     forget_choices()
@@ -207,15 +207,15 @@ def test_what_is_chosen_wins_and_is_taken_back(home: Path) -> None:
 def test_another_base_url_begins_another_session(home: Path, raw_server: RawServer) -> None:
     """Its books and its connections are others."""
     use(None)
-    choose(base_url="offline")
+    set_settings(base_url="offline")
     before = current()
-    assert choose(base_url=raw_server.url)
+    assert set_settings(base_url=raw_server.url)
     assert "Hello" == ask("hi", model="m").text
     assert (True, False) == (before.engine.simulated, current().engine.simulated)
     assert before is not current()
     assert before.engine.session == current().engine.session  # a kernel has one life, and one budget of its session
-    assert not choose(base_url=raw_server.url)
-    assert choose(base_url=None)
+    assert not set_settings(base_url=raw_server.url)
+    assert set_settings(base_url=None)
     use(None)
     forget_choices()
 
@@ -515,7 +515,7 @@ def test_a_session_that_goes_on_with_its_gateway_goes_on_with_its_budgets(
     engine = current().engine
     monkeypatch.setenv("OPENROUTER_BASE_URL", "offline")
     try:
-        choose(model="a/b")
+        set_settings(model="a/b")
         assert (raw_server.url, Decimal(5)) == (engine.settings.base_url, engine.settings.budgets.day)
     finally:
         use(None)

@@ -70,7 +70,7 @@ def _set(face: Face, engine: Engine, changes: Mapping[str, str], tags: Mapping[s
     chosen: dict[str, object] = dict(changes)
     if tags:
         chosen["tag_budgets"] = {**engine.settings.budgets.tags, **tags}
-    face.choose_quietly(chosen)
+    face.set_quietly(chosen)
 
 
 def _save(engine: Engine, changes: Mapping[str, str], tags: Mapping[str, str]) -> None:

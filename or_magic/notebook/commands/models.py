@@ -57,7 +57,7 @@ def use(face: Face, rest: str) -> None:
     settings = face.session().engine.settings
     if is_auto(settings.resolve(rest)):
         parse_auto(settings.resolve(rest), settings.choose)
-    face.choose(model=rest)
+    face.set_settings(model=rest)
     engine = face.session().engine
     model = engine.settings.resolve(rest)
     known = is_auto(model) or engine.catalog.models().find(model) is not None
