@@ -113,6 +113,21 @@ def test_pictures_and_sound_are_named_where_they_came(screen: Screen) -> None:
     assert "_or.images[1]" in told
 
 
+def test_a_typed_answer_is_a_table(screen: Screen, request: pytest.FixtureRequest) -> None:
+    """With rich as in a notebook, else as JSON; once, and with its line."""
+    told = screen.run("%%or --schema '[city, days int]' -o trips\nWhere to?").partition("Where to?")[2]
+    lines = [line.split() for line in told.splitlines()]
+    if request.node.callspec.params["screen"]:
+        head, row = lines.index(["city", "days"]), lines.index(["simulated", "1"])
+        assert 2 == row - head, "one rule between them"
+        assert "{" not in told
+    else:
+        assert ['"city":', '"simulated",'] in lines
+    assert 1 == told.count("city")
+    assert 1 == told.count("✓ openai/gpt")
+    assert "[('simulated', 1)]" in screen.run("[tuple(row.values()) for row in trips.data]")
+
+
 def test_control_codes_of_a_model_are_shown_not_obeyed(screen: Screen) -> None:
     """A title, a colour, a clipboard: nothing of it reaches the terminal."""
     screen.run(r"bad = 'red \x1b[31m, title \x1b]0;OWNED\x07, clear \x1b[2J\x1b[H end'")
