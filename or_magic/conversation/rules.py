@@ -43,13 +43,15 @@ def begin(conversation: Conversation, key: Key | None = None, *, anew: bool = Fa
         return Draft((), None, key, begins=True, after=after)
     start = next((at for at in range(place - 1, -1, -1) if turns[at].begins), 0)
     before = turns[start:place]
+    whole = [turn for turn in before if turn.complete]
+    sent = tuple([turn for turn in whole if turn.current])
     return Draft(
-        sent=tuple([turn for turn in before if turn.live]),
+        sent=sent,
         # Also of a turn that broke off: the user has said it.
-        system=next((turn.system for turn in reversed(before) if turn.pinned or not turn.stale), None),
+        system=next((turn.system for turn in reversed(before) if turn.current), None),
         key=key,
         after=after,
-        left_out=sum([turn.complete and not turn.live for turn in before]),
+        left_out=len(whole) - len(sent),
     )
 
 

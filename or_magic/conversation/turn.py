@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from ..content import Audio, Image, Part, Text, ToolCall
 from ..values import Message, Reply
 
-_WORDS = (Text, Image, Audio)  # an assistant message without any of them is refused by some providers
-
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -41,15 +39,18 @@ class Turn:
 
     @property
     def complete(self) -> bool:
-        """Whether there is a whole answer; what broke off is kept, and never sent."""
-        return self.reply.status in ("ok", "cached") and any(
-            part.text.strip() if isinstance(part, Text) else isinstance(part, _WORDS) for part in self.reply.parts
-        )
+        """Whether there is a whole answer, which some providers want to be of words; the others are never sent."""
+        return self.reply.status in ("ok", "cached") and any(map(_says_something, self.reply.parts))
+
+    @property
+    def current(self) -> bool:
+        """Whether it still counts: nothing before it has changed since, or the user wants it all the same."""
+        return self.pinned or not self.stale
 
     @property
     def live(self) -> bool:
         """Whether later turns are told of it."""
-        return self.complete and (self.pinned or not self.stale)
+        return self.current and self.complete
 
     @property
     def tokens(self) -> int:
@@ -60,7 +61,7 @@ class Turn:
     def messages(self) -> tuple[Message, ...]:
         """What later turns are told: the question and the answer."""
         # A call without its result is refused by every provider.
-        parts = tuple(part for part in self.reply.parts if not isinstance(part, ToolCall))
+        parts = tuple([part for part in self.reply.parts if not isinstance(part, ToolCall)])
         return (*self.question, Message("assistant", parts))
 
     @property
@@ -84,6 +85,10 @@ class Turn:
             self.reply.status: self.reply.status not in ("ok", "cached"),
         }
         return tuple(name for name, holds in told.items() if holds)
+
+
+def _says_something(part: Part) -> bool:
+    return bool(part.text.strip()) if isinstance(part, Text) else isinstance(part, (Image, Audio))
 
 
 def _text(parts: tuple[Part, ...]) -> str:

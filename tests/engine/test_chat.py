@@ -236,6 +236,17 @@ def test_an_unknown_model_is_not_checked(offline: Session) -> None:
     assert "4 earlier answers" in chat.ask("word " * 9_000, model="offline/plain").text
 
 
+def test_a_typed_question_is_kept_as_it_was_asked(offline: Session) -> None:
+    """How one answer is wanted is no part of what later turns are told; the data are."""
+    chat = offline.chat("x")
+    assert "name" in chat.ask("Who?", model=MODEL, schema="name, age int").data
+    from or_magic.options import Options
+
+    body = offline.engine.preview("And now?", Options(chat="x", model=MODEL)).body
+    assert "response_format" not in body
+    assert ["Who?", chat.turns[0].reply.text, "And now?"] == [message["content"] for message in body["messages"]]
+
+
 def test_threads_share_a_conversation_in_whole_turns(offline: Session) -> None:
     """In the order in which they finish; none is lost and none is torn."""
     chat = offline.chat("x")

@@ -157,6 +157,16 @@ def test_what_is_wrong_is_named(kernel: Kernel, line: str, told: str) -> None:
     assert told in kernel.run(f"%or chat {line}").error[0]
 
 
+def test_the_policy_is_a_setting(kernel: Kernel) -> None:
+    """Of this kernel, or of the config file; a wrong one changes nothing."""
+    told = kernel.run("%config OpenRouterMagics.context_policy = 'drop'")
+    assert "error, drop-oldest, compress" in told.text
+    assert "ok" == kernel.run("%config OpenRouterMagics.context_policy = 'drop-oldest'").status
+    assert "drop-oldest" in kernel.run("%or config").text
+    kernel.run("%config OpenRouterMagics.context_policy = ''")
+    assert "'error'" == kernel.value("orm.api.current().engine.settings.context_policy")
+
+
 def test_new_without_a_name_is_an_error(kernel: Kernel) -> None:
     """An option that does nothing would be a lie."""
     assert "none is named" in kernel.run("%%or --new\nhello").error[0]

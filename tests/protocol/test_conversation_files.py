@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +18,7 @@ from or_magic.conversation import Conversation, Key, Turn
 from or_magic.conversation.exported import markdown, notebook, text
 from or_magic.conversation.stored import from_json, to_json
 from or_magic.options import parse_line
+from or_magic.tables import Typed
 from or_magic.values import Message, Reply, Total, Usage
 
 from .payloads import payloads
@@ -77,6 +79,21 @@ def said(question: str, answer: str, **facts: Any) -> Turn:
 def test_json_is_loaded_again_without_a_loss(name: str, conversation: Conversation) -> None:
     """Bytes, money, signatures of reasoning, what stood there before: all of it was paid for."""
     assert (name, conversation) == from_json(to_json(name, conversation))
+
+
+def test_typed_answers_are_kept_as_json() -> None:
+    """The object of a user's class cannot be; its JSON and the table of it can."""
+
+    @dataclass
+    class City:
+        name: str
+
+    value: Any = [{"name": "Oslo", "$": 1}]
+    for data in (value, [City("Oslo")]):
+        reply = Reply((Text("[]"),), status="ok", data=data, typed=Typed(value, {"type": "array"}))
+        turn = Turn(question=(Message("user", (Text("q"),)),), reply=reply)
+        loaded = from_json(to_json("x", Conversation((turn,))))[1].turns[0].reply
+        assert (value, reply.typed) == (loaded.data, loaded.typed)
 
 
 def test_what_no_file_can_hold_is_not_passed_over() -> None:

@@ -176,3 +176,13 @@ def test_an_error_is_explained_and_the_corrected_cell_comes_next(screen: Screen)
     screen._cells += 1
     screen.press("M-Enter")
     assert "simulated" in screen.done()
+
+
+def test_a_conversation_in_a_terminal_is_appended_to_and_printed(screen: Screen) -> None:
+    """There are no cells to run again."""
+    for _ in range(2):
+        assert "✓" in screen.run("%%or offline/echo -c term\nsame words")
+    told = screen.run("%or chat show term")
+    assert "term: 2 turns" in told
+    assert 2 == told.count("▸ same words")
+    assert "<Chat" not in told
