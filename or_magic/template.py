@@ -22,7 +22,7 @@ _NAMED = 120
 
 
 class Literal(str):
-    """A text that is no template, whatever it holds: a variable's, which may be words of others."""
+    """A text that is no template, whatever it holds: a variable's or a file's, which may be words of others."""
 
     __slots__ = ()
 

@@ -141,7 +141,8 @@ def parse_line(line: str, resolve: Resolve = lambda word: word) -> Options:
     lists: dict[str, Any] = {
         name: tuple("--" if word == [] else word for word in told.pop(name) or ()) for name in _LISTS
     }
-    return Options(model=model, params=params, **lists, **told)
+    said = {**told, **lists, "model": model}
+    return replace(Options(params=params), **(said | _chosen(said)))
 
 
 def format_line(options: Options) -> str:
@@ -171,14 +172,21 @@ def from_keywords(keywords: Mapping[str, Any]) -> Options:
         noun, fits = _KEYWORDS[name]
         if value is not None and not fits(value):
             raise OptionError(f"{name}={value!r} is not {noun}. Nothing was sent.")
-    if isinstance(chosen := told.get("model"), Choice):
-        told |= {"model": chosen.id, "fallback": told.get("fallback", chosen.fallbacks)}
+    told |= _chosen(told)
     for name in _LISTS:
         if name in told:
             told[name] = tuple(told[name]) if isinstance(told[name], (list, tuple)) else (told[name],)
     if "budget" in told:
         told["budget"] = parse_usd(told["budget"])
     return replace(Options(), **told)
+
+
+def _chosen(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a Choice in the place of a model says, fallbacks included unless others are named."""
+    model = told.get("model")
+    if not isinstance(model, Choice):
+        return {}
+    return {"model": model.id, "fallback": told.get("fallback") or model.fallbacks}
 
 
 def _written(item: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from ..budget import parse_usd
 from ..errors import OptionError
+from ..rules import Choice
 from ..template import Literal
 
 # What one may be tempted to write; the answer is where the thing really goes.
@@ -79,7 +80,12 @@ class _Read:
 
     def text(self, word: str) -> str:
         found = self._resolve(word)
-        return Literal(found) if word.startswith("$") and found is not word else str(found)
+        # What a variable or a file holds may be words of others: only what is written here is a template.
+        return str(found) if found is word else Literal(found)
+
+    def model(self, word: str) -> str | Choice:
+        found = self._resolve(word)
+        return found if isinstance(found, Choice) else str(found)
 
     def number(self, word: str) -> float:
         return _number(self._resolve(word), word)
@@ -164,9 +170,9 @@ def new_parser(resolve: Resolve) -> Parser:
 
 
 def _add_core(say: Callable[..., None], group: Any, read: _Read) -> None:
-    say(group, "MODEL", nargs="?", type=read.text,
+    say(group, "MODEL", nargs="?", type=read.model,
         help="vendor/name[:variant] or an alias; the default is in the settings")  # fmt: skip
-    say(group, "-m", "--model", dest="model_option", metavar="ID", type=read.text, help="the same as MODEL")
+    say(group, "-m", "--model", dest="model_option", metavar="ID", type=read.model, help="the same as MODEL")
     say(group, "-s", "--system", metavar="TEXT", type=read.text, help="system prompt")
     say(group, "-t", "--temperature", metavar="X", type=read.number, help="0 is steady, 1 is lively")
     say(group, "-r", "--reasoning", metavar="LEVEL", type=read.level, choices=EFFORTS,
@@ -274,10 +280,11 @@ def _number(value: Any, word: str) -> float:
 
 
 def _integer(value: Any, word: str, least: float = float("-inf"), noun: str = "a whole number") -> int:
+    exact = isinstance(value, int) or (isinstance(value, str) and value.strip("+-").isdecimal())
     try:
         # Through a float for 1e3, but not where that would cost digits.
-        found = int(value) if isinstance(value, str) and value.strip("+-").isdecimal() else int(float(value))
-        if found != float(value) or found < least:
+        found = int(value) if exact else int(float(value))
+        if (not exact and found != float(value)) or found < least:
             raise ValueError(word)
     except (TypeError, ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{word!r} is not {noun}") from None

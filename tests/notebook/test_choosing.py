@@ -58,3 +58,13 @@ def test_auto_may_be_the_default_or_have_a_short_name(kernel: Kernel) -> None:
     assert "chosen: simple, low" in kernel.run("%%or --dry-run\nhello").text
     assert "catalogue" not in kernel.run("%or alias code auto:coding:high").text
     assert "chosen: coding, high" in kernel.run("%%or code --dry-run\nhello").text
+
+
+def test_a_choice_is_a_model_on_the_line(kernel: Kernel) -> None:
+    """What was looked at first is used next, and who stands in for it comes along."""
+    kernel.run("import or_magic as orm\nchosen = orm.choose('vision')")
+    assert "ok" == kernel.run("%%or $chosen -q\nHello").status
+    assert "True" == kernel.value("_or.model_requested == chosen.id")
+    assert "('x',)" == kernel.value(
+        "__import__('or_magic.options', fromlist=['x']).parse_line('$c --fallback x', lambda word: chosen if word == '$c' else word).fallback"
+    )
