@@ -78,3 +78,13 @@ def test_what_is_wrong_with_a_line_is_said(kernel: Kernel, home: Path, line: str
     before = (home / "config.toml").read_bytes() if (home / "config.toml").exists() else b""
     assert words in "".join(kernel.run(f"%or {line}").error)
     assert before == ((home / "config.toml").read_bytes() if (home / "config.toml").exists() else b"")
+
+
+def test_a_file_with_braces_does_not_become_a_preset_that_runs_them(kernel: Kernel, tmp_path: Path) -> None:
+    """A persona from somewhere is text; a preset would evaluate it in every cell."""
+    (tmp_path / "persona.md").write_text("Be brief. {{ 6 * 7 }}", encoding="utf-8")
+    done = kernel.run(f"%or preset save persona -s '@{tmp_path / 'persona.md'}'")
+    assert "error" == done.status
+    assert "Nothing was changed." in str(done.error)
+    told = kernel.run(f"%%or --dry-run -s '@{tmp_path / 'persona.md'}'\nHello")
+    assert "{{ 6 * 7 }}" in str(told)

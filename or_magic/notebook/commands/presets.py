@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from ... import neutral
 from ...config_file import FILE_NAME, PRESETS, read_config, write_preset
 from ...errors import OptionError
-from ...template import Literal
 from ...options import closest, format_line, parse_line
 from ...options.presets import SHIPPED, Table, check_name, find, format_preset, parse_preset
 from ...secrets import WHERE_KEYS_GO, looks_like_key
+from ...template import Literal
 from ..cell import resolve
 from .command import Command, say
 
@@ -46,8 +46,8 @@ def preset(face: Face, rest: str) -> None:
         options = parse_line(line, lambda word: resolve(word, face.shell.user_ns))
         if isinstance(options.system, Literal) and "{{" in options.system:
             raise OptionError(
-                "The system prompt comes from a variable or a file and holds {{, which a preset would evaluate wherever "
-                "it is used. Nothing was changed. Write it on the line, or take the braces out."
+                "The system prompt comes from a variable or a file and holds {{, which a preset would evaluate "
+                "wherever it is used. Nothing was changed. Write it on the line, or take the braces out."
             )
         _save(engine, name, format_preset(options))
     elif verb == "delete":
