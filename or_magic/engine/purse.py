@@ -74,7 +74,9 @@ class Purse:
         return found.bound_usd(request.params) if found else None
 
     def alert(self, standing: Standing) -> str | None:
-        """Return the sentence about a budget that is nearly spent, once for each."""
+        """Return the sentence about a budget that is nearly spent, once for each; of a call's, that it was passed."""
+        if standing.limit.scope == "call":
+            return alert(standing) if standing.spent_usd > standing.limit.usd else None
         with self._lock:
             if standing.limit.scope not in (*SCOPES, "tag") or standing.limit in self._told:
                 return None

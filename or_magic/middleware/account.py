@@ -81,8 +81,7 @@ def account(send: Send, books: Books, desk: Desk) -> Send:
         stream: Generator[Event, None, None] | None = None
         try:
             request = _open(entry, request, books, desk)
-            if entry.row.waived:
-                yield Notice("budget", f"sent by -y past a budget ({entry.row.waived})")
+            yield from _warned(entry.row, request)
             stream = send(request)
             for event in stream:
                 if entry.take(event):
@@ -104,6 +103,14 @@ def account(send: Send, books: Books, desk: Desk) -> Send:
                     continue
 
     return accounted
+
+
+def _warned(row: Row, request: Request) -> Iterator[Notice]:
+    """Yield what is to be said of a budget before the request leaves."""
+    if row.waived:
+        yield Notice("budget", f"sent by -y past a budget ({row.waived})")
+    elif request.budget_usd is not None and row.bound_usd is None:
+        yield Notice("budget", "nobody can say what this costs at most, so its own budget may be passed")
 
 
 def _open(entry: _Entry, request: Request, books: Books, desk: Desk) -> Request:

@@ -17,6 +17,7 @@ from or_magic.api import Session, connect
 from or_magic.content import Image, Video
 from or_magic.engine.bills import BillingWarning, Bills, learnt
 from or_magic.engine.drift import Baseline, Drift, KeyWatch, Spent, drift
+from or_magic.events import Notice
 from or_magic.gateway.catalog import Model
 from or_magic.ledger import Ledger
 from or_magic.ledger.sqlite import SqliteStore
@@ -284,3 +285,19 @@ def test_the_simulators_key_can_be_compared(session: Session) -> None:
     session.ask("hi", model="openai/gpt-4o-mini")
     found = engine.key_watch.compare()
     assert "agrees" == _word(found)
+
+
+def test_a_budget_that_nobody_can_keep_is_told_before_and_after(tmp_path: Path) -> None:
+    """Nobody knows beforehand what an unlisted model costs: that its own budget may be passed, and was, must be seen."""
+    with connect(offline=True, home=tmp_path) as session:
+        told = [
+            event.text
+            for event in session.stream("Hello", model="offline/plain", budget="0.0000001")
+            if isinstance(event, Notice) and event.reason == "budget"
+        ]
+        kept = [
+            event for event in session.stream("Hello", model="openai/gpt-5-mini", budget=1) if isinstance(event, Notice)
+        ]
+    assert "may be passed" in told[0]
+    assert "the budget of this call" in told[1]
+    assert not [event for event in kept if event.reason == "budget"]
