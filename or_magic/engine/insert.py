@@ -96,8 +96,10 @@ def _converted(name: str, value: Any, tokens: int | None, note: Note | None) -> 
     if note is not None:
         note(Inserted(name, tuple(parts)))
     own = not is_words(value) and not isinstance(value, Part)
+    # What tells several things of itself stands apart as a whole: its first words are no end of a sentence before.
+    several = own and (len(parts) > 1 or any(isinstance(part, Text) and "\n" in part.text for part in parts))
     for part in parts:
-        yield _Piece(checked(part, name), name, own and isinstance(part, Text) and "\n" in part.text)
+        yield _Piece(checked(part, name), name, several and isinstance(part, Text))
 
 
 def _joined(pieces: Iterator[_Piece]) -> Iterator[Part]:

@@ -95,7 +95,10 @@ def _frames(found: TracebackType | None) -> Iterator[str]:
 
 def _around(filename: str, number: int) -> Iterator[str]:
     lines = linecache.getlines(filename)
-    for place in range(max(1, number - _BEFORE), min(len(lines), number + _AFTER) + 1):
+    last = min(len(lines), number + _AFTER)
+    while last > number and not lines[last - 1].strip():
+        last -= 1
+    for place in range(max(1, number - _BEFORE), last + 1):
         yield f"  {'>' if place == number else ' '} {place:>3}  {short(lines[place - 1].rstrip(), _WIDTH)}".rstrip()
 
 

@@ -129,6 +129,18 @@ def text_of(message: Mapping[str, Any]) -> str:
     return "\n\n".join(str(part.get("text", "")) for part in _parts(message) if part["type"] == "text")
 
 
+def outline_of(message: Mapping[str, Any]) -> str:
+    """Return the text of a message with what is no text in brackets, at its very place."""
+    if isinstance(message.get("content"), str):
+        return text_of(message)
+    told = ""
+    for part in _parts(message):
+        is_text = part["type"] == "text"
+        shown = str(part.get("text", "")) if is_text else f"[{attachment(part).says.split(',')[0]}]"
+        told += shown if is_text or not told or told[-1].isspace() else f"\n{shown}"
+    return told
+
+
 def read(data: bytes) -> Asked | Plain:
     """Return the request, or the refusal that it gets."""
     try:

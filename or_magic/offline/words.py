@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from or_magic.offline import media, tokens
-from or_magic.offline.asked import Asked, text_of
+from or_magic.offline.asked import Asked, outline_of, text_of
 from or_magic.offline.attachments import read_out_of, sent_back
 from or_magic.offline.catalogue import Model
 from or_magic.offline.example import example, marked
@@ -182,11 +182,15 @@ def report(asked: Asked, model: Model) -> str:
         f"**Offline simulator.** No model wrote this: it tells back what {model.receiver} would have received.",
         "\n".join(facts),
         *_earlier(asked),
-        _result(asked) or _quoted("The last user text:", asked.last_user_text),
+        _result(asked) or _quoted("The last user text:", _last(asked)),
     ]
     if "code" in asked.last_user_text.lower():
         blocks.append(_CODE)
     return "\n\n".join(blocks)
+
+
+def _last(asked: Asked) -> str:
+    return next((outline_of(message) for message in reversed(asked.messages) if message["role"] == "user"), "")
 
 
 def _roles(asked: Asked) -> str:
@@ -212,9 +216,11 @@ def _earlier(asked: Asked) -> list[str]:
 
 
 def _quoted(title: str, text: str) -> str:
-    shown = text[:_QUOTE_CHARACTERS]
-    more = f"\n> … ({len(text) - len(shown):,} more characters)" if len(shown) < len(text) else ""
-    return f"{title}\n\n> " + shown.replace("\n", "\n> ") + more
+    shown = text[:_QUOTE_CHARACTERS].rstrip("\n")
+    more = f"\n\n… ({len(text) - len(shown):,} more characters)" if len(shown) < len(text.rstrip("\n")) else ""
+    # Several lines stay lines: indented they are shown as they are, and are no block of code for -f code to find.
+    mark = ">     " if "\n" in shown else "> "
+    return f"{title}\n\n{mark}" + shown.replace("\n", f"\n{mark}") + more
 
 
 def _options(asked: Asked) -> str:

@@ -129,6 +129,17 @@ def test_a_list_is_converted_as_expressions_are() -> None:
         assert user_parts("{{ thing }}", {"thing": thing}) == user_parts([thing], None)
 
 
+def test_what_an_object_tells_in_several_parts_stands_apart_as_a_whole() -> None:
+    """Its first words are no end of the sentence before it."""
+
+    class Station:
+        def _repr_llm_(self) -> list[Any]:
+            return ["The harbour:", {"bikes": 4}, "Closed at night."]
+
+    (told,) = user_parts(["What is wrong here?", Station(), "Be brief."], None)
+    assert Text('What is wrong here?\nThe harbour:\n{"bikes": 4}\nClosed at night.\nBe brief.') == told
+
+
 def test_a_block_stands_on_lines_of_its_own() -> None:
     """A table in the middle of a sentence is hard to read; where the user broke the line himself, nothing is added."""
     table = sent("{{ df }}", df=SAMPLE)

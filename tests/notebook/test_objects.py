@@ -32,7 +32,7 @@ def test_earlier_values_can_be_named(kernel: Kernel) -> None:
 
 def test_error_is_the_last_exception_with_its_lines(kernel: Kernel) -> None:
     """Of one's own code: no frames of IPython, no values, no path of the machine; questions of ours do not count."""
-    kernel.run("def inner(rows):\n    hush = 'sk-or-v1-hush'\n    return rows['missing']\ninner({'a': 1})")
+    kernel.run("def inner(rows):\n    hush = 'sk-or-v1-hush'\n    return rows['missing']\ninner({'a': 1})\n\n\n1")
     failed = dry(kernel, "{{ eror }}")
     assert "error" == failed.status
     said = dry(kernel, "Why?\n{{ error }}")
@@ -40,7 +40,7 @@ def test_error_is_the_last_exception_with_its_lines(kernel: Kernel) -> None:
     shown = said.text.partition("── other fields")[0]
     assert "KeyError: 'missing'" in shown
     assert ">   3      return rows['missing']" in shown
-    assert ">   4  inner({'a': 1})" in shown
+    assert ">   4  inner({'a': 1})\n  A cell" in shown  # without the empty lines that follow
     assert "A cell, line 3, in inner" in shown
     for hidden in ("IPython", "ipykernel", "site-packages", "/tmp", "TemplateError", "{'rows'"):
         assert hidden not in shown

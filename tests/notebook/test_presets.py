@@ -24,7 +24,7 @@ def test_a_preset_is_saved_used_shown_and_deleted(kernel: Kernel, home: Path, tm
     rules = tmp_path / "review.md"
     rules.write_text("You review.\nBe brief.\n")
     saved = kernel.run(f"%or preset save referee -m {CHEAP} -t 0.2 -s @{rules} --tag review --stop END -p top_k=3 -q")
-    assert saved.text.startswith("The preset referee is saved in "), saved.error or saved.text
+    assert "The preset referee is saved in config.toml: --preset referee" == saved.text.strip(), saved.error
     rules.unlink()
     assert {
         "model": CHEAP, "system": "You review.\nBe brief.\n", "temperature": 0.2, "stop": ["END"], "tag": "review",

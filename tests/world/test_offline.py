@@ -147,6 +147,15 @@ def test_attachments_are_named_by_their_real_type(server: Server) -> None:
     assert "audio: WAV 1.0" in heard
 
 
+def test_the_question_is_told_back_line_by_line_with_its_pictures_in_place(server: Server) -> None:
+    """A table stays a table, a list no list; and one sees where a picture stood."""
+    url = "data:image/png;base64," + base64.b64encode(png()).decode()
+    texts = [{"type": "text", "text": text} for text in ("Here:\n", "\n- a,b\n- 1,2")]
+    content = [texts[0], {"type": "image_url", "image_url": {"url": url}}, texts[1]]
+    told = said(server, [{"role": "user", "content": content}])
+    assert told.endswith(">     Here:\n>     [picture: PNG 220 × 36]\n>     - a,b\n>     - 1,2")
+
+
 def test_max_tokens_cuts_the_answer(server: Server) -> None:
     """The finish reason says so, and only what was said is counted."""
     found = whole(server, max_tokens=5)

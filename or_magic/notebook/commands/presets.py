@@ -92,7 +92,8 @@ def _save(engine: Engine, name: str, table: Table) -> None:
     if not changed:
         say(f"The preset {name} says that already; nothing was changed.")
     else:
-        say(f"The preset {name} is {'changed' if name in before else 'saved'} in {home / FILE_NAME}: --preset {name}")
+        # Without the folder, which %or config tells: a saved notebook names no place of the machine it ran on.
+        say(f"The preset {name} is {'changed' if name in before else 'saved'} in {FILE_NAME}: --preset {name}")
     if name not in engine.settings.presets:
         say("But it is not used here: " + " ".join(engine.settings.warnings))
 
