@@ -35,7 +35,8 @@
     const area = areas(number);
     return {
       t: performance.now(),
-      height: area?.offsetHeight ?? 0,
+      // Of what holds the outputs: it is what the page moves by, and what keeps its height while they are drawn anew.
+      height: area?.parentElement.offsetHeight ?? 0,
       text: area?.innerText ?? '',
       boxed: area?.closest('.jp-mod-outputsScrolled') !== null,
       outputs: area?.querySelectorAll(':scope > .jp-OutputArea-child').length ?? 0,
