@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import queue
 import random
 import socket
 import time
@@ -14,6 +16,7 @@ import pytest
 
 from or_magic.offline import Server, serve
 
+from ..world.kit import until
 from .kernel import Kernel, Run
 
 # What a cell may be doing, and after how long at most it is interrupted.
@@ -154,19 +157,29 @@ def test_waiting_for_a_connection_can_be_interrupted(fresh_kernel: Kernel, tmp_p
     assert 1 == len(run.error)
 
 
-def test_pressing_twice_does_no_harm(place: tuple[Kernel, Server]) -> None:
-    """The second press of an impatient finger must not tear what the first one began."""
-    kernel, server = place
-    for _ in range(5):
-        sent = kernel.client.execute("%%or offline/stall\nhello", allow_stdin=True)
-        time.sleep(0.2)
-        for _ in range(3):
-            kernel.manager.interrupt_kernel()
+def _status(kernel: Kernel, sent: str) -> str | None:
+    """Return the status of a cell's reply, None where none comes."""
+    with contextlib.suppress(queue.Empty):
         while True:
             reply = kernel.client.get_shell_msg(timeout=10)
             if reply["parent_header"].get("msg_id") == sent:
-                break
-        assert "error" == reply["content"]["status"]
+                return str(reply["content"]["status"])
+    return None
+
+
+def test_pressing_twice_does_no_harm(place: tuple[Kernel, Server]) -> None:
+    """The second press of an impatient finger must not tear what the first one began.
+
+    A press may also hit ipykernel between our cell and its reply, which is then never sent; all that is ours is looked
+    at whatever becomes of it.
+    """
+    kernel, server = place
+    for _ in range(5):
+        sent = kernel.client.execute("%%or offline/stall\nhello", allow_stdin=True)
+        assert until(lambda: not server.idle(0.0))
+        for _ in range(3):
+            kernel.manager.interrupt_kernel()
+        assert _status(kernel, sent) in ("error", None)
         assert server.idle(CLOSED_S)
         assert "ok" == kernel.run("1").status or "ok" == kernel.run("1").status  # a press may hit the next cell
         assert "'interrupted'" == kernel.value("orm.tracker.frame().status.iloc[-1]")
