@@ -51,7 +51,7 @@ class Stack:
         self._lock = threading.Lock()
         self._limiters: dict[str, Limiter] = {}
         self.breakers = Breakers()
-        self._main_desk = self._desk(gateways.main.name)  # once: whose it is, and on which host, is looked up for it
+        self._main_desk = self._desk(gateways.main)  # once: whose it is, and on which host, is looked up for it
 
     def send(self) -> Send:
         """Return the Send of a call that begins now."""
@@ -76,11 +76,11 @@ class Stack:
             send = breaker(send, self.breakers, gateway.name)
         return retry(send, self._pause, Policy(attempts=1 + settings.retries))
 
-    def _desk(self, gateway: str) -> Desk:
+    def _desk(self, gateway: Gateway) -> Desk:
         purse = self._purse
         return Desk(
             self._session,
-            gateway,
+            gateway.name,
             fit=purse.fit,
             settled=self._settled,
             limits=purse.limits,
@@ -88,6 +88,7 @@ class Stack:
             estimate=estimate_tokens,
             stopped=self._stopped,
             saved=lambda request, row, usage: saved(request, row, usage, purse.find),
+            load=gateway.load,
         )
 
     def _local(self, model: str) -> Send | None:
@@ -101,6 +102,7 @@ class Stack:
             fit=lambda request, _: (request, Decimal(0)),
             settled=self._settled,
             estimate=estimate_tokens,
+            load=gateway.load,
             free=True,
         )
         return self._around(gateway, send, desk)

@@ -12,7 +12,7 @@ import threading
 import unicodedata
 import weakref
 from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -179,6 +179,11 @@ class Gateway:
     def introduce(self, attribution: Attribution) -> None:
         """Name this app so from the next request on."""
         self._attribution = attribution
+
+    def load(self) -> None:
+        """Have the client ready: its imports and its TLS context take most of a second, once."""
+        with suppress(TypeError, ValueError, RuntimeError):  # an attempt says it, as its own end
+            self._client()
 
     def warm(self) -> None:
         """Pay now what the first call would pay: the imports, the TLS context and, where one answers, a connection."""

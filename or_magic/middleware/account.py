@@ -54,7 +54,7 @@ class Desk:
 
     ``fit`` returns the request as it may be sent if so much is left (None: no budget), and what it may cost at most.
     ``free`` is a gateway that never bills. ``stopped`` is told of calls that a budget has stopped. ``saved`` says what
-    the provider's cache of prompts has saved.
+    the provider's cache of prompts has saved. ``load`` makes ready what sends: it is no part of an answer's time.
     """
 
     session: str
@@ -66,6 +66,7 @@ class Desk:
     estimate: Callable[[Request], int | None] = lambda _: None
     stopped: Callable[[], None] = lambda: None
     saved: Callable[[Request, Row, Usage], Decimal | None] = lambda _request, _row, _usage: None
+    load: Callable[[], None] = lambda: None
     free: bool = False
     user: str | None = field(default_factory=user)
     host: str = field(default_factory=socket.gethostname)
@@ -77,15 +78,17 @@ def account(send: Send, books: Books, desk: Desk) -> Send:
     """Return ``send`` with books: whatever ends the stream, and however, its row is settled."""
 
     def accounted(request: Request) -> Generator[Event, None, None]:
+        desk.load()
         entry = _Entry(request, desk)
         stream: Generator[Event, None, None] | None = None
         try:
             request = _open(entry, request, books, desk)
             yield from _warned(entry.row, request)
             stream = send(request)
+            entry.leave()
             for event in stream:
                 if entry.take(event):
-                    books.note_generation(entry.row, entry.row.generation_id or "")
+                    books.note_generation(entry.row, entry.generation_id or "")
                 if isinstance(event, Closed):
                     yield from _settle(entry, event, books, desk)
                     yield replace(event, gateway=desk.gateway)
@@ -98,7 +101,7 @@ def account(send: Send, books: Books, desk: Desk) -> Send:
                 stream.close()
             # Interrupted, or given up by whoever was reading; a forked child only drops its copy of the parent's call.
             if entry.opened and not entry.settled and entry.row.pid == os.getpid():
-                closed = Closed("interrupted", generation_id=entry.row.generation_id, sent=stream is not None)
+                closed = Closed("interrupted", generation_id=entry.generation_id, sent=stream is not None)
                 for _ in _settle(entry, closed, books, desk):
                     continue
 
@@ -143,11 +146,16 @@ class _Entry:
         self._saved = partial(desk.saved, request)
         self.limits: tuple[Limit, ...] = ()
         self.opened = self.settled = False
+        self.generation_id: str | None = None
         self._free = desk.free
         self._clock = desk.clock
         self._started = desk.clock()
         self._first: float | None = None
         self._usage: Usage | None = None
+
+    def leave(self) -> None:
+        """Note that the request leaves now: how long the books took is not how long the answer took."""
+        self._started = self._clock()
 
     def take(self, event: Event) -> bool:
         """Take an event in; True where it told the generation id."""
@@ -157,7 +165,7 @@ class _Entry:
         elif isinstance(event, Metered):
             self._usage = event.usage
         elif isinstance(event, Opened) and event.generation_id:
-            self.row = replace(self.row, generation_id=event.generation_id)
+            self.generation_id = event.generation_id
             return True
         return False
 
@@ -174,7 +182,7 @@ class _Entry:
             error=closed.error.label if closed.error else None,
             model=closed.model,
             provider=closed.provider,
-            generation_id=closed.generation_id or self.row.generation_id,
+            generation_id=closed.generation_id or self.generation_id,
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             reasoning_tokens=usage.reasoning_tokens,
@@ -187,7 +195,8 @@ class _Entry:
             first_token_s=None if self._first is None else self._first - self._started,
             latency_s=self._clock() - self._started,
         )
-        return row if self._free or closed.cached else replace(row, saved_usd=self._saved(row, usage))
+        saved_usd = None if self._free or closed.cached else self._saved(row, usage)
+        return row if saved_usd is None else replace(row, saved_usd=saved_usd)
 
 
 def _settle(entry: _Entry, closed: Closed, books: Books, desk: Desk) -> Iterator[Notice]:

@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -16,6 +18,8 @@ import pytest
 from or_magic.api import Session
 from or_magic.errors import CallInterruptedError
 from or_magic.events import Piece
+from or_magic.gateway.http import Gateway
+from or_magic.ledger import Ledger
 from or_magic.offline import serve
 
 from ..world.fixtures import Connect
@@ -48,6 +52,25 @@ def test_a_closed_session_leaves_nothing(open_session: Connect, how: str) -> Non
     assert before == sockets()
     if files:
         assert len(files) >= len(set(os.listdir("/proc/self/fd")))
+
+
+def test_the_client_is_made_before_the_first_row_is_opened(
+    open_session: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row's times are the answer's: half a second of imports would make each kernel's first model look slow."""
+    order: list[str] = []
+    for room, name in ((Gateway, "_new_client"), (Ledger, "open")):
+        monkeypatch.setattr(room, name, _noted(order, name, getattr(room, name)))
+    open_session(offline=True).ask("Hello", model="offline/plain")
+    assert ["_new_client", "open"] == list(dict.fromkeys(order))
+
+
+def _noted(order: list[str], name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    def noted(*arguments: Any, **more: Any) -> Any:
+        order.append(name)
+        return method(*arguments, **more)
+
+    return noted
 
 
 def test_closing_a_session_ends_its_running_calls_and_books_them(paced: Session) -> None:

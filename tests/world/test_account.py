@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -44,7 +44,7 @@ class Books:
         return opened
 
     def note_generation(self, row: Row, generation_id: str) -> None:
-        self._write("note", row)
+        self._write("note", replace(row, generation_id=generation_id))
 
     def settle(self, row: Row, limits: Sequence[Limit]) -> Sequence[Standing]:
         self._write("settle", row)
@@ -187,6 +187,43 @@ def test_an_interrupt_while_an_outcome_is_written_keeps_the_outcome() -> None:
     with pytest.raises(KeyboardInterrupt):
         list(calls(books, Metered(COST), closed("ok", finish="stop")))
     assert ("ok", "billed") == (books.last.status, books.last.cost_source)
+
+
+def test_an_answers_time_begins_when_its_request_leaves() -> None:
+    """A kernel's first call imports libraries, and the books may wait for their lock: no model took that long."""
+    clock = Clock()
+
+    def load() -> None:
+        clock.steady += 100
+
+    @dataclass
+    class SlowBooks(Books):
+        def open(self, row: Row, terms: Terms) -> Row:
+            clock.steady += 1000
+            return super().open(row, terms)
+
+    def send(_: Request) -> Generator[Event, None, None]:
+        clock.steady += 5
+        yield Piece(Text("a"))
+        yield closed("ok", finish="stop")
+
+    books = SlowBooks()
+    desk = Desk("session", "openrouter", lambda r, _: (r, None), lambda _: None, load=load, clock=clock.perf)
+    list(account(send, books, desk)(Request("a/model", ())))
+    assert (6.0, 7.0) == (books.last.first_token_s, books.last.latency_s)
+
+
+def test_what_cannot_be_loaded_has_no_row() -> None:
+    """Nothing was sent, so nothing may be held of a budget."""
+
+    def load() -> None:
+        raise KeyboardInterrupt
+
+    books = Books()
+    desk = Desk("session", "openrouter", lambda r, _: (r, None), lambda _: None, load=load)
+    with pytest.raises(KeyboardInterrupt):
+        list(account(lambda _: pytest.fail("it was sent"), books, desk)(Request("a/model", ())))
+    assert [] == books.verbs
 
 
 def test_a_clock_that_jumps_changes_no_duration() -> None:
