@@ -256,8 +256,8 @@ class Row:
     """One attempt in the ledger (DESIGN §2). ``row_id`` is unique; ``bound_usd`` is what it may cost at most.
 
     ``held_usd`` is what it takes of every budget until its cost is known; ``waived`` names the budgets that it was sent
-    past; ``prompt_estimate`` is how many tokens our own count gave its prompt. ``first_token_s`` and ``latency_s`` begin
-    when the request leaves: what is loaded, looked up and written before that is not the answer's time.
+    past; ``prompt_estimate`` is how many tokens our own count gave its prompt. Times begin when the request leaves:
+    what is loaded, looked up and written before that is not the answer's.
     """
 
     row_id: str
