@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,7 +119,7 @@ def pointed(body: Any, pointer: str) -> Any:
         LookupError: nothing is there.
     """
     found = body
-    for step in pointer.removeprefix("#").split("/")[1:]:
+    for step in unquote(pointer.removeprefix("#")).split("/")[1:]:
         step = step.replace("~1", "/").replace("~0", "~")
         found = found[int(step)] if isinstance(found, list) else found[step]
     return found

@@ -10,15 +10,12 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator
-from datetime import datetime
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .drafts import judge_of
+from .formats import formats
 from .source import Schema
 from .strict import restored
-
-if TYPE_CHECKING:
-    from jsonschema import FormatChecker
 
 _FENCE = re.compile(r"^[ \t]*```[ \t]*[\w+-]*[ \t]*$", re.MULTILINE)
 _MOST_ERRORS = 8
@@ -119,11 +116,10 @@ def _told(error: Any) -> str:
 
 
 def _errors(value: Any, schema: Schema) -> Iterator[str]:
-    from jsonschema import Draft202012Validator
     from referencing import Registry
 
     # A registry of its own: nothing is fetched, whatever a reference says.
-    judge = Draft202012Validator(schema.body, registry=Registry(), format_checker=_formats())
+    judge = judge_of(schema.body)(schema.body, registry=Registry(), format_checker=formats())
     try:
         for error in sorted(judge.iter_errors(value), key=lambda each: list(map(str, each.absolute_path))):
             yield f"{_place(error.absolute_path)}: {error.message}"
@@ -133,16 +129,3 @@ def _errors(value: Any, schema: Schema) -> Iterator[str]:
 
 def _place(steps: Iterable[Any]) -> str:
     return "$" + "".join([f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps])
-
-
-@cache
-def _formats() -> FormatChecker:
-    from jsonschema import FormatChecker
-
-    checker = FormatChecker(("date", "email", "ipv4", "ipv6", "uuid"))
-    checker.checks("date-time", raises=ValueError)(_is_moment)
-    return checker
-
-
-def _is_moment(value: object) -> bool:
-    return not isinstance(value, str) or ("T" in value.upper() and bool(datetime.fromisoformat(value)))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass
 from types import GenericAlias
 from typing import Any, get_args, get_origin
 
 from ..errors import OptionError
-from ..tables import pointed
+from .drafts import check
 from .dsl import EXAMPLES, parse_dsl
 from .typeddict import portable
 
@@ -111,22 +111,12 @@ def _of_text(text: str) -> Schema:
 
 
 def _of_mapping(body: Mapping[str, Any]) -> Schema:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
-
     try:
         body = json.loads(json.dumps(body, allow_nan=False))  # a copy, as it is sent
-        Draft202012Validator.check_schema(body)
-    except SchemaError as error:
-        raise _unusable(body, f"{error.json_path}: {error.message[:200]}") from None
+        check(body)
     except (TypeError, ValueError, RecursionError) as error:
-        raise _unusable(body, str(error)) from None
-    for pointer in references(body):
-        _check_reference(body, pointer)
-    try:
-        Draft202012Validator(body).is_valid(None)
-    except RecursionError:
-        raise _unusable(body, "it refers to itself without end, so that nothing fits it") from None
+        title = str(body.get("title") or "The JSON Schema")
+        raise OptionError(f"{title} cannot be used: {error}. Nothing was sent.") from None
     return Schema(_tidy(str(body.get("title") or "answer")), body)
 
 
@@ -157,30 +147,3 @@ def _called(thing: Any) -> str:
 
 def _tidy(name: str) -> str:
     return _NAME.sub("_", name).strip("_")[:_LONGEST_NAME] or "answer"
-
-
-def references(body: Any) -> Iterator[str]:
-    """Yield every ``$ref``."""
-    if isinstance(body, Mapping):
-        if isinstance(body.get("$ref"), str):
-            yield body["$ref"]
-        for value in body.values():
-            yield from references(value)
-    elif isinstance(body, list):
-        for value in body:
-            yield from references(value)
-
-
-def _check_reference(body: Mapping[str, Any], pointer: str) -> None:
-    """Refuse what is elsewhere: nothing is fetched to understand an answer."""
-    try:
-        if pointer != "#" and not pointer.startswith("#/"):
-            raise LookupError(pointer)
-        pointed(body, pointer)
-    except (LookupError, ValueError, TypeError):
-        raise _unusable(body, f"$ref {pointer!r} leads nowhere inside it") from None
-
-
-def _unusable(body: Mapping[str, Any], why: str) -> OptionError:
-    title = str(body.get("title") or "The JSON Schema")
-    return OptionError(f"{title} cannot be used: {why}. Nothing was sent.")

@@ -80,8 +80,10 @@ def _unfolded(body: dict[str, Any]) -> dict[str, Any]:
         pointer = body.get("$ref")
         if not isinstance(pointer, str) or pointer == "#":
             break
-        definitions = {name: body[name] for name in _DEFINITIONS if name in body}
-        body = {**pointed(body, pointer), **definitions}
+        target = pointed(body, pointer)
+        if not isinstance(target, Mapping):  # true or false
+            break
+        body = {**target, **{name: body[name] for name in _DEFINITIONS if name in body}}
     return body
 
 
@@ -106,6 +108,8 @@ def _closed(body: Any) -> dict[str, Any]:
     if isinstance(body.get("$ref"), str):
         return {"$ref": body["$ref"]}  # nothing may stand beside it
     found = {key: value for key, value in body.items() if key in _KEPT}
+    if True in (body.get("exclusiveMinimum"), body.get("exclusiveMaximum")):  # draft 4
+        raise _Open
     branches = body.get("anyOf", body.get("oneOf"))
     parts = body.get("allOf")
     if branches is not None:

@@ -354,6 +354,59 @@ def test_what_is_no_schema_is_refused(thing: Any) -> None:
         schema_of(thing)
 
 
+_ELSEWHERE = {
+    "a dynamic reference": {"properties": {"a": {"$dynamicRef": "https://example.com/x#a"}}},
+    "an id of its own": {"$defs": {"x": {}}, "properties": {"a": {"$id": "https://example.com/", "$ref": "#/$defs/x"}}},
+    "an unknown draft": {"$schema": "https://example.com/rules", "type": "object"},
+    "a pattern of others": {"$schema": "http://json-schema.org/draft-04/schema#", "patternProperties": {"\\p{L}": {}}},
+    "its own scope": {"$schema": "https://json-schema.org/draft/2019-09/schema", "$recursiveRef": "#/nowhere"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", _ELSEWHERE.values(), ids=_ELSEWHERE)
+def test_what_no_answer_can_be_judged_by_is_refused_before_it_is_paid(body: dict[str, Any]) -> None:
+    """Judging would stumble over it when the answer has come."""
+    with pytest.raises(OptionError, match=r"cannot be used.*Nothing was sent"):
+        schema_of(body)
+
+
+def test_a_schema_is_judged_by_the_rules_of_its_draft() -> None:
+    """Lists of items, dependencies and what stands beside a reference have changed their meaning."""
+    body = {"type": "object", "properties": {"a": {"items": [{"type": "integer"}]}}, "dependencies": {"a": ["b"]}}
+    draft_7 = schema_of({"$schema": "http://json-schema.org/draft-07/schema", **body})
+    assert {"a": [1, "x"], "b": 1} == read('{"a": [1, "x"], "b": 1}', draft_7, wrapped=False)[0]
+    for wrong in ('{"a": ["x"], "b": 1}', '{"a": [1]}'):
+        with pytest.raises(Mismatch):
+            read(wrong, draft_7, wrapped=False)
+    with pytest.raises(OptionError, match="items"):
+        schema_of(body)
+
+
+def test_a_reference_may_lead_to_all_or_nothing_and_through_escapes() -> None:
+    """A definition that is true, and one whose name an address has to escape."""
+    everything = schema_of({"$ref": "#/$defs/all", "$defs": {"all": True}})
+    assert [1] == read('{"value": [1]}', everything, wrapped=wire(everything).wrapped)[0]
+    escaped = schema_of({"$ref": "#/$defs/100%25", "$defs": {"100%": {"type": "integer"}}})
+    assert 1 == read('{"value": 1}', escaped, wrapped=wire(escaped).wrapped)[0]
+
+
+@pytest.mark.parametrize(
+    ("form", "good", "bad"),
+    [
+        ("time", ["00:00:00", "10:30:00Z", "23:59:59.5+01:30"], ["24:00:00", "10:30", "1030", "noon", "10:30:00+1"]),
+        ("duration", ["P1D", "PT0S", "P1Y2M3DT4H5M6S", "P2W"], ["P", "PT", "1D", "P1D2H", "P1S", "PT1D", "P-1D"]),
+        ("hostname", ["a", "example.org", "a-b.example"], ["", "-a", "a-", "a..b", "a_b", "é.org", "a.", "x" * 64]),
+    ],
+)
+def test_formats_that_gateways_enforce_are_held_to(form: str, good: list[str], bad: list[str]) -> None:
+    """Where no gateway enforces them, the answer is judged all the same."""
+    schema = schema_of({"type": "string", "format": form})
+    assert good == [read(json.dumps(text), schema, wrapped=False)[0] for text in good]
+    for text in bad:
+        with pytest.raises(Mismatch, match=f"is not a {form!r}"):
+            read(json.dumps(text), schema, wrapped=False)
+
+
 def test_the_root_that_gateways_want_is_an_object() -> None:
     """Lists, scalars and unions are wrapped; a class that contains itself is not."""
     assert [True, True, True, True, False, False] == [

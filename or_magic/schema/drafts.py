@@ -1,0 +1,93 @@
+"""Which draft of JSON Schema a schema is written in, what judges by it, and whether it can be judged by. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..tables import pointed
+
+_DRAFT = re.compile(r"https?://json-schema\.org/(?:draft-0([467])|draft/(2019-09|2020-12))/schema#?")
+_LATEST = "2020-12"
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+
+
+class Unusable(ValueError):  # noqa: N818 - it never leaves the room: people meet OptionError
+    """No answer can be judged by this schema; the text says why."""
+
+
+def judge_of(body: Mapping[str, Any]) -> Any:
+    """Return the validator class of the draft that a schema names; the latest where it names none.
+
+    Raises:
+        Unusable: it names one whose rules are not known here.
+    """
+    import jsonschema
+
+    told = body.get("$schema", f"https://json-schema.org/draft/{_LATEST}/schema")
+    found = _DRAFT.fullmatch(told) if isinstance(told, str) else None
+    if found is None:
+        raise Unusable(f"$schema {str(told)[:80]!r} is not known here. Known are drafts 4, 6, 7, 2019-09 and 2020-12")
+    return getattr(jsonschema, f"Draft{(found[1] or found[2]).replace('-', '')}Validator")
+
+
+def check(body: Mapping[str, Any]) -> None:
+    """Refuse a schema that no answer can be judged by.
+
+    Raises:
+        Unusable: it is no schema, or refers to what is elsewhere, or to itself without end.
+    """
+    from jsonschema.exceptions import SchemaError
+    from referencing import Registry
+
+    judge = judge_of(body)
+    try:
+        judge.check_schema(body)
+    except SchemaError as error:
+        raise Unusable(f"{error.json_path}: {error.message[:200]}") from None
+    try:
+        for part, resolver in _walked(judge, body):
+            _check_patterns(part)
+            for name in _REFERENCES:
+                _check_reference(body, name, part.get(name), resolver)
+        judge(body, registry=Registry()).is_valid(None)
+    except RecursionError:
+        raise Unusable("it refers to itself without end, so that nothing fits it") from None
+
+
+def _walked(judge: Any, body: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield each schema in a schema that is no mere true or false, with what follows its references: only inside."""
+    from referencing import Registry
+    from referencing.jsonschema import specification_with
+
+    root = specification_with(judge.ID_OF(judge.META_SCHEMA)).create_resource(body)
+    waiting: list[tuple[Any, Any]] = [(root, Registry().resolver_with_root(root))]
+    while waiting:
+        resource, resolver = waiting.pop()
+        if isinstance(resource.contents, Mapping):
+            yield resource.contents, resolver
+        waiting += [(inner, resolver.in_subresource(inner)) for inner in resource.subresources()]
+
+
+def _check_patterns(part: Mapping[str, Any]) -> None:
+    try:
+        for pattern in (part.get("pattern", ""), *part.get("patternProperties", ())):
+            re.compile(pattern)
+    except re.error as error:  # draft 4 lets them pass
+        raise Unusable(f"{pattern!r} is no regular expression of Python: {error}") from None
+
+
+def _check_reference(body: Mapping[str, Any], name: str, pointer: Any, resolver: Any) -> None:
+    from referencing.exceptions import Unresolvable
+
+    if not isinstance(pointer, str):
+        return
+    try:
+        found = resolver.lookup(pointer).contents
+        # Other references, and those under an $id of their own, lead elsewhere than where `pointed` looks.
+        fits = name != "$ref" or ((pointer == "#" or pointer.startswith("#/")) and found is pointed(body, pointer))
+    except (Unresolvable, LookupError, ValueError, TypeError):
+        fits = False
+    if not fits:
+        raise Unusable(f"{name} {pointer!r} leads nowhere inside it")
