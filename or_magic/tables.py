@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _DEEPEST = 8
 _DTYPES = {"integer": "Int64", "boolean": "boolean", "number": "float64", "string": "string"}
 _MOMENTS = ("date", "date-time")
+_ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,11 @@ def pointed(body: Any, pointer: str) -> Any:
 
     Raises:
         LookupError: nothing is there.
+        ValueError: it is no address.
     """
     found = body
-    for step in unquote(pointer.removeprefix("#")).split("/")[1:]:
+    plain = _ESCAPED.sub(lambda each: bytes.fromhex(each[1].decode()), pointer.encode()).decode()
+    for step in plain.removeprefix("#").split("/")[1:]:
         step = step.replace("~1", "/").replace("~0", "~")
         found = found[int(step)] if isinstance(found, list) else found[step]
     return found
