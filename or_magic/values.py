@@ -70,13 +70,23 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What a gateway has counted of a prompt that this one goes on with: so many tokens for so much text of it."""
+
+    model: str
+    tokens: int
+    text_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One question to one model. ``params`` are further fields of the request's JSON, as they are sent.
 
     ``budget_usd`` is the most that all attempts together may cost; ``waived`` sends it past every budget, once.
     ``elsewhere`` are local servers to be asked where the gateway cannot be reached. ``endpoint`` is what it is for:
     an answer, pictures, sound of a text, the text of a sound. ``anew``: its conversation begins with it.
-    ``schema`` is what the answer has to be (``or_magic.schema``); None: anything.
+    ``schema`` is what the answer has to be (``or_magic.schema``); None: anything. ``counted`` is what is known of the
+    size of its prompt.
     """
 
     model: str
@@ -91,6 +101,7 @@ class Request:
     endpoint: Endpoint = "chat"
     anew: bool = False
     schema: Any = None
+    counted: Counted | None = None
 
 
 @dataclass(frozen=True, slots=True)

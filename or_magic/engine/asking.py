@@ -65,7 +65,7 @@ class Asking:
         self._send = send
         self.replies = Replies() if replies is None else replies
         self._bills = Bills(purse.find)
-        self.chats = Chats(settings, self._context_tokens)
+        self.chats = Chats(settings, self._context_tokens, catalog.same)
         # Reentrant: the collector may close a forgotten stream, and book it, wherever this thread happens to be.
         self._lock = threading.RLock()
         self._rows: OrderedDict[str, tuple[Row, ...]] = OrderedDict()
@@ -144,8 +144,10 @@ class Asking:
     ) -> tuple[Joined, TypedAnswer | None, tuple[Notice, ...]]:
         """Return the request as it goes out, what judges its answer if that is typed, and what was chosen for it."""
         settings, models = self._settings(), self._models()
-        joined = self.chats.before(composed(settings, origin), dry=dry)
-        request, news = with_choice(joined.request, settings.choose, models, _today())
+        request = composed(settings, origin)
+        request, news = with_choice(request, self.chats.whole, settings.choose, models, _today())
+        joined = self.chats.before(request, dry=dry)
+        request = joined.request
         if models is not None:
             check(request, models)
         typed = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from ..estimate import estimate_tokens
 from ..events import Event, Notice
 from ..settings import Settings
 from ..values import Message, Reply, Request
+from .counts import Counts
 from .execution import execution
 from .prepare import CATALOGUED
 
@@ -23,11 +25,24 @@ _LIMITS = ("max_tokens", "max_completion_tokens")
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """A call with every turn before it, about how many tokens that takes, and whether it may be made shorter."""
+
+    request: Request
+    tokens: int
+    may_shrink: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Joined:
-    """A call as part of a conversation; without a ``draft`` it stands alone."""
+    """A call as part of a conversation; without a ``draft`` it stands alone.
+
+    ``prompt`` are its messages as later calls will repeat them: without marks for a cache, or words on a schema.
+    """
 
     request: Request
     draft: Draft | None = None
+    prompt: tuple[Message, ...] = ()
     question: tuple[Message, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -40,18 +55,25 @@ class Joined:
 class Chats:
     """All conversations by name. Threads may share one: a turn goes in whole, when its answer has come."""
 
-    def __init__(self, settings: Callable[[], Settings], context_tokens: Callable[[str], int | None]) -> None:
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        context_tokens: Callable[[str], int | None],
+        same: Callable[[str, str], bool] = operator.eq,
+    ) -> None:
         """Make a room for conversations.
 
         Args:
             settings: for the policy of conversations that have none of their own.
             context_tokens: what a model can read; None where that is not known.
+            same: whether two names mean one model.
         """
         self._settings = settings
         self._context_tokens = context_tokens
         # Reentrant: the collector may close a forgotten stream, and record it, wherever this thread happens to be.
         self._lock = threading.RLock()
         self._held: dict[str, Conversation] = {}
+        self._counts = Counts(context_tokens, same)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -89,40 +111,49 @@ class Chats:
             return Joined(request)
         with self._lock:
             running = execution.get()
-            number = running.begun.get(name, 0) + 1 if running else 0
-            key = Key(running.cell_id, number) if running else None
-            conversation = self.get(name)
-            joined = self._joined(request, conversation, begin(conversation, key, anew=request.anew))
-            if running and not dry:
-                running.begun[name] = number
+            conversation, draft = self._begun(name, anew=request.anew)
+            joined = self._joined(request, conversation, draft)
+            if running and draft.key and not dry:
+                running.begun[name] = draft.key.number
         return joined
+
+    def whole(self, request: Request) -> Whole:
+        """Return the call with all turns before it, whether they fit or not: it says what a model has to read."""
+        name = request.origin.chat
+        if name is None:
+            return Whole(request, estimate_tokens(request))
+        with self._lock:
+            conversation, draft = self._begun(name, anew=request.anew)
+        alone, draft, _ = _alone(request, draft)
+        tokens = estimate_tokens(alone) + sum([turn.tokens for turn in draft.sent])
+        return Whole(_with_turns(alone, draft), tokens, self._policy(conversation) != "error")
+
+    def _begun(self, name: str, *, anew: bool) -> tuple[Conversation, Draft]:
+        running = execution.get()
+        key = Key(running.cell_id, running.begun.get(name, 0) + 1) if running else None
+        conversation = self.get(name)
+        return conversation, begin(conversation, key, anew=anew)
 
     def after(self, joined: Joined, reply: Reply, *, sent: bool) -> None:
         """Keep the turn that a call has become; one that never went out, or was refused, is none."""
         draft, name = joined.draft, joined.request.origin.chat
         if draft is None or name is None or not sent or reply.status == "refused":
             return
+        with self._lock:
+            self._counts.note(replace(joined.request, messages=joined.prompt), reply)
         turn = _turn(joined, draft, reply)
         self.change(name, lambda conversation: record(conversation, draft, turn))
 
     def _joined(self, request: Request, conversation: Conversation, draft: Draft) -> Joined:
-        question = tuple(message for message in request.messages if message.role != "system")
-        told = tuple(message for message in request.messages if message.role == "system")
-        if told:
-            # An empty one: the conversation has none from here on.
-            given = next((message for message in told if _has_words(message)), None)
-            draft = replace(draft, system=given)
-        system = (draft.system,) if draft.system is not None else ()
-        policy = conversation.policy or self._settings().context_policy
-        alone = replace(request, messages=(*system, *question))
+        policy = self._policy(conversation)
+        alone, draft, question = _alone(request, draft)
         draft, notes = self._fitted(alone, draft, policy)
-        earlier = [message for turn in draft.sent for message in turn.messages]
-        request = replace(
-            request,
-            messages=(*system, *earlier, *question),
-            params=self._with_policy(request, policy),
-        )
-        return Joined(request, draft, question, notes)
+        request = replace(_with_turns(alone, draft), params=self._with_policy(request, policy))
+        request = self._counts.told(request, self._settings().gateway)
+        return Joined(request, draft, request.messages, question, notes)
+
+    def _policy(self, conversation: Conversation) -> str:
+        return conversation.policy or self._settings().context_policy
 
     def _fitted(self, alone: Request, draft: Draft, policy: str) -> tuple[Draft, tuple[str, ...]]:
         """Return the draft with the turns that are sent, and what is to be said of the others."""
@@ -149,6 +180,23 @@ class Chats:
         if not isinstance(told, (list, tuple)) or any(_is_compression(plugin) for plugin in told):
             return params  # what the user says about it holds
         return {**params, "plugins": [*told, {"id": _COMPRESSION}]}
+
+
+def _alone(request: Request, draft: Draft) -> tuple[Request, Draft, tuple[Message, ...]]:
+    """Return the call without the turns before it, the draft with its system prompt, and the question."""
+    question = tuple(message for message in request.messages if message.role != "system")
+    told = tuple(message for message in request.messages if message.role == "system")
+    if told:
+        # An empty one: the conversation has none from here on.
+        draft = replace(draft, system=next((message for message in told if _has_words(message)), None))
+    system = (draft.system,) if draft.system is not None else ()
+    return replace(request, messages=(*system, *question)), draft, question
+
+
+def _with_turns(alone: Request, draft: Draft) -> Request:
+    earlier = [message for turn in draft.sent for message in turn.messages]
+    at = int(draft.system is not None)
+    return replace(alone, messages=(*alone.messages[:at], *earlier, *alone.messages[at:]))
 
 
 def _is_compression(plugin: object) -> bool:

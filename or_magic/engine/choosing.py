@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal, localcontext
 from functools import cache
 
+from ..budget import amount
 from ..errors import OptionError
 from ..gateway.catalog import Model, Models
 from ..options import closest
@@ -25,13 +26,17 @@ _NOUNS = {"coding_index": "coding", "agentic_index": "agentic", "intelligence_in
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a model is chosen for; tokens are those of the call, where they are known."""
+    """What a model is chosen for; tokens are those of the call, where they are known.
+
+    ``room_tokens`` is what it has to read with the longest answer that is asked for.
+    """
 
     task: str
     complexity: str | None = None
     max_usd: Decimal | None = None
     prompt_tokens: int | None = None
     answer_tokens: int | None = None
+    room_tokens: int = 0
     inputs: frozenset[str] = frozenset()
     suits: Callable[[Model], bool] = field(default=lambda _: True)
     free: bool = False
@@ -77,20 +82,22 @@ def choose(models: Models, wanted: Wanted, rules: Mapping[str, Rule], today: dat
     if not fitting:
         cheapest = min(able, key=lambda model: (usd[model.id], model.id))
         raise OptionError(
-            f"No model does {wanted.task!r} for {dollars(limit or Decimal(0))} a call. Nothing was sent. The cheapest "
+            f"No model does {wanted.task!r} for {amount(limit or Decimal(0))} a call. Nothing was sent. The cheapest "
             f"that can is {cheapest.id}, about {dollars(usd[cheapest.id])}."
         )
     complexity = wanted.complexity or rule.complexity
     ranked = list(_ranked(fitting, rule, complexity, usd))
     first, why = ranked[0]
-    within = "" if limit is None else f" within {dollars(limit)}"
+    within = "" if limit is None else f" within {amount(limit)}"
     reason = f"{wanted.task}, {complexity}: {why}, of {len(fitting)} that can do it{within}."
     return Choice(first.id, _fallbacks([model for model, _ in ranked]), reason, usd[first.id])
 
 
 def _check(task: str, complexity: str | None, known: Mapping[str, Rule]) -> None:
     if task not in known:
-        named = f"There is no task {task!r} to choose a model for." if task else "auto: needs a task."
+        near = closest(task, list(known)) if task else ""
+        hint = near if near.startswith(" Did") else ""
+        named = f"There is no task {task!r} to choose a model for.{hint}" if task else "auto: needs a task."
         raise OptionError(f"{named} Tasks are {', '.join(known)}, as in -m auto:coding:high. Nothing was sent.")
     if complexity is not None and complexity not in COMPLEXITIES:
         raise OptionError(
@@ -104,12 +111,12 @@ def _can(model: Model, rule: Rule, wanted: Wanted, today: date) -> bool:
         return False
     if (model.is_free and not wanted.free) or (model.is_expiring and not wanted.expiring) or model.is_gone(today):
         return False
-    prompt, answer = _tokens(rule, wanted)
+    _, answer = _tokens(rule, wanted)
     longest, context = model.max_completion_tokens, model.context_tokens
     return (
         set(rule.inputs) | wanted.inputs <= set(model.input_modalities)
         and set(rule.parameters) <= set(model.supported)
-        and (context or 0) >= max(rule.context_tokens if wanted.prompt_tokens is None else 0, prompt + answer)
+        and (context or 0) >= _room(rule, wanted)
         and (longest is None or longest >= answer)
     )
 
@@ -117,6 +124,12 @@ def _can(model: Model, rule: Rule, wanted: Wanted, today: date) -> bool:
 def _tokens(rule: Rule, wanted: Wanted) -> tuple[int, int]:
     told = (wanted.prompt_tokens, wanted.answer_tokens)
     return (rule.prompt_tokens if told[0] is None else told[0], rule.answer_tokens if told[1] is None else told[1])
+
+
+def _room(rule: Rule, wanted: Wanted) -> int:
+    """Return how many tokens a model has to read, its answer included."""
+    usual = rule.context_tokens if wanted.prompt_tokens is None else 0
+    return max(usual, sum(_tokens(rule, wanted)), wanted.room_tokens)
 
 
 def _usd(model: Model, rule: Rule, wanted: Wanted) -> Decimal:
@@ -172,7 +185,7 @@ def _by_family(models: list[Model], rule: Rule, level: str) -> Iterator[tuple[Mo
         members = [model for model in models if _pattern(family).fullmatch(model.id)]
         if members:
             newest = max(members, key=lambda model: (model.created or 0, model.id))
-            yield newest, f"the newest {family} (families of {FAMILIES_DATE.isoformat()}, {level})"
+            yield newest, f"the newest {_plain(family)} (families of {FAMILIES_DATE.isoformat()}, {level})"
 
 
 def _by_price(models: list[Model], complexity: str, usd: Mapping[str, Decimal]) -> Iterator[tuple[Model, str]]:
@@ -198,13 +211,17 @@ def _fallbacks(ranked: list[Model]) -> tuple[str, ...]:
 
 
 def _needs(rule: Rule, wanted: Wanted) -> str:
-    prompt, answer = _tokens(rule, wanted)
     told = [
         f"input {', '.join(sorted({*rule.inputs, *wanted.inputs}))}" if {*rule.inputs, *wanted.inputs} else "",
         f"parameters {', '.join(rule.parameters)}" if rule.parameters else "",
-        f"room for {max(rule.context_tokens, prompt + answer):,} tokens",
+        f"room for {_room(rule, wanted):,} tokens",
     ]
     return "it needs " + ", ".join([text for text in told if text])
+
+
+def _plain(family: str) -> str:
+    """Return a family's name without what stands for versions: anthropic/claude-opus."""
+    return re.sub(r"-+(?=-|$)", "", re.sub(r"\[.*?\]|-v#|[#*]", "", family))
 
 
 @cache

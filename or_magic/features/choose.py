@@ -51,7 +51,8 @@ def choose_model(engine: Engine, task: str, complexity: str | None, wishes: Wish
     asked = Wanted(task, complexity)
     if prompt is not None:
         placeholder = Options(model="openrouter/auto")
-        asked = wanted(compose(prompt, placeholder, engine.settings, Origin()), task, complexity, rules)
+        request = compose(prompt, placeholder, engine.settings, Origin())
+        asked = wanted(engine.asking.chats.whole(request), task, complexity, rules)
     free, expiring = wishes.get("free", False), wishes.get("expiring", False)
     asked = replace(asked, max_usd=max_usd, free=free, expiring=expiring)
     return choose(engine.catalog.refresh(), asked, rules, datetime.now(UTC).date())

@@ -8,6 +8,7 @@ from .caching import dearer_usd, keeps, keeps_an_hour, least_kept_tokens, saved_
 from .extras import only_tokens
 from .judge import Verdict, verdict
 from .prices import Prices, likely_usd, listed_usd, max_price, parse_prices
+from .prompt import counted_before, most_prompt_tokens
 
 __all__ = [
     "Costs",
@@ -17,6 +18,7 @@ __all__ = [
     "affordable_tokens",
     "bound_usd",
     "costs",
+    "counted_before",
     "dearer_usd",
     "estimate_tokens",
     "keeps",
@@ -26,6 +28,7 @@ __all__ = [
     "limited",
     "listed_usd",
     "max_price",
+    "most_prompt_tokens",
     "only_tokens",
     "parse_prices",
     "saved_usd",

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from typing import Any, Protocol
 
-from ..content import Audio, Citation, File, Image, Part, Reasoning, Text, Video
+from ..content import Audio, File, Image, Video
 from ..estimate.media import most_picture_tokens
 from ..values import EXACT, Request
 from .caching import dearer_usd, keeps
 from .extras import Extras, extras
 from .prices import Prices
+from .prompt import LIMITS, most_text_tokens
 
-# Some providers put a prompt of their own before ours: 670 tokens were seen in a recorded answer.
-_HIDDEN_TOKENS = 1000
 _NOTHING = Decimal(0)
 _MOST_USD = Decimal(10) ** 6  # a dearer answer is a broken price
-_TOKENS_PER_MESSAGE = 8  # role marks and separators of every template we know are fewer
-_LIMITS = ("max_completion_tokens", "max_tokens")
 _LONGEST = 2**20  # an answer's tokens where neither request nor catalogue limits them
 _AN_HOUR = 2  # times the price of a prompt is what keeping it for an hour costs where no catalogue tells it
 _PER_TOKEN = 10  # a price of a picture that is hardly more than a token's is one of its tokens (WIRE.md §8)
@@ -128,8 +124,8 @@ def affordable_tokens(
 
 def limited(request: Request, tokens: int) -> Request:
     """Return the request with this limit on its answer, under the name that it uses already."""
-    name = next((name for name in _LIMITS if name in request.params), "max_tokens")
-    others = {key: value for key, value in request.params.items() if key not in _LIMITS}
+    name = next((name for name in LIMITS if name in request.params), "max_tokens")
+    others = {key: value for key, value in request.params.items() if key not in LIMITS}
     return replace(request, params={**others, name: tokens})
 
 
@@ -227,9 +223,7 @@ def _bill(model: str, prices: Prices, request: Request, longest: int | None, con
     open_ended = endless or None in pictures or more.added_tokens is None
     if open_ended and context is None:
         return None
-    written = {name: value for name, value in request.params.items() if name not in _LIMITS}
-    size = _bytes(json.dumps(written, default=str, ensure_ascii=False)) + sum(map(_size_bytes, parts))
-    text = size + _HIDDEN_TOKENS + _TOKENS_PER_MESSAGE * (len(request.messages) + 1)
+    text = most_text_tokens(request, model)
     kinds = frozenset(part.kind for part in parts if part.kind in _OF_KIND)
     longest = longest if longest and longest > 0 else None
     known = tuple(tokens for tokens in pictures if tokens is not None)
@@ -238,20 +232,7 @@ def _bill(model: str, prices: Prices, request: Request, longest: int | None, con
     return _Bill(prices, kinds, text, known, open_ended, ttl, context, longest, more)
 
 
-def _size_bytes(part: Part) -> int:
-    if isinstance(part, Text):
-        return _bytes(part.text)
-    if isinstance(part, (Image, File, Audio, Video, Citation)):  # counted otherwise, or not sent
-        return 0
-    thought = _bytes(part.text) if isinstance(part, Reasoning) else 0
-    return thought + _bytes(json.dumps(part.to_json(), ensure_ascii=False, default=str))
-
-
-def _bytes(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
-
-
 def _asked(params: Mapping[str, Any]) -> int | None:
     """Return the limit that the request names; of two the longer, as nobody says which one counts."""
-    told = [params.get(name) for name in _LIMITS]
+    told = [params.get(name) for name in LIMITS]
     return max((n for n in told if isinstance(n, int) and not isinstance(n, bool) and n > 0), default=None)

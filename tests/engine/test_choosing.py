@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,15 +14,18 @@ import pytest
 from or_magic import budget
 from or_magic.api import Session
 from or_magic.config_file import FILE_NAME, read_config
-from or_magic.engine.choosing import Wanted, choose
+from or_magic.content import Text
+from or_magic.engine.auto import with_choice
+from or_magic.engine.choosing import Wanted, _plain, choose
 from or_magic.errors import OptionError, OverBudget, SettingsError
 from or_magic.events import Notice
 from or_magic.gateway.catalog import Models, bundled, parse_models
 from or_magic.options import Options
-from or_magic.rules import COMPLEXITIES, RULES, SHARES, Choice, parse_rules
+from or_magic.rules import COMPLEXITIES, FAMILIES, RULES, SHARES, Choice, parse_rules
+from or_magic.values import Message, Origin, Request
 
 from ..world.fixtures import Connect
-from ..world.kit import ROOT
+from ..world.kit import ROOT, png
 
 RECORDED = ROOT.parent / "shared" / "openrouter" / "recorded"
 TODAY = date(2026, 5, 1)
@@ -140,7 +144,7 @@ def test_families_outlive_their_models() -> None:
     )  # fmt: skip
     found = chosen(models, "analysis", "high")
     assert ("anthropic/claude-opus-9.1", ("openai/gpt-7", "google/gemini-4-pro-preview")) == (found.id, found.fallbacks)
-    assert "the newest anthropic/claude-opus-# (families of 2026-05-01, high)" in found.reason
+    assert "the newest anthropic/claude-opus (families of 2026-05-01, high)" in found.reason
 
 
 @pytest.mark.parametrize(("complexity", "wanted"), [("low", "v/cheap"), ("medium", "v/middle"), ("high", "v/dear")])
@@ -240,7 +244,7 @@ def test_auto_chooses_when_the_call_is_made(offline: Session) -> None:
     (told,) = [event for event in events if isinstance(event, Notice) and event.reason == "chosen"]
     wanted = chosen(bundled(), "coding", "high")
     assert wanted.id == running.reply.model_requested
-    assert told.text.startswith(f"{wanted.id} chosen: coding, high: the newest")
+    assert f"{wanted.id} chosen for coding, high" == told.text
     preview = offline.engine.preview("Hello", Options(model="auto:coding:high"))
     assert list(wanted.fallbacks) == preview.body["models"]
     assert told.text in [notice.text for notice in preview.notices]
@@ -273,6 +277,56 @@ def test_auto_without_a_known_task_is_an_error(offline: Session, model: str) -> 
         offline.ask("Hello", model=model)
     assert 0 == offline.engine.gateways.server.received()
     assert "openrouter/auto" == offline.ask("Hello", model="openrouter/auto").model_requested
+
+
+def test_a_task_that_is_misspelt_names_the_closest(offline: Session) -> None:
+    """And all there are."""
+    with pytest.raises(OptionError, match=r"no task 'codng'.* Did you mean coding\? Tasks are coding, "):
+        offline.ask("Hello", model="auto:codng")
+
+
+def test_a_limit_is_written_as_people_write_it() -> None:
+    """Two cents are $0.02."""
+    with pytest.raises(OptionError, match=r"for \$0\.00001 a call"):
+        chosen(bundled(), "coding", max_usd=Decimal("0.00001"))
+    assert chosen(bundled(), "coding", max_usd=Decimal("0.02")).reason.endswith("within $0.02.")
+
+
+@pytest.mark.parametrize("name", [name for level in FAMILIES.values() for name in level])
+def test_a_reason_names_a_family_and_no_pattern(name: str) -> None:
+    """What stands for versions is for the rules."""
+    assert re.fullmatch(r"[a-z-]+/[a-z-]*[a-z]", _plain(name))
+
+
+LONG = "One word after the other, and none that is missing. " * 9_000
+
+
+def test_auto_reads_the_whole_conversation(offline: Session) -> None:
+    """The model is chosen for what is sent, its pictures too, and the fit is checked for the chosen one."""
+    chat = offline.chat("x")
+    assert "mistralai/mistral-small-2603" != chat.ask("Hello", model="auto:simple").model_requested
+    chat.ask([LONG, "Well?"], model="openai/gpt-4.1-mini", max_tokens=5)
+    found = bundled().find(chat.ask("And then?", model="auto:vision:low").model_requested)
+    assert found is not None
+    assert (found.context_tokens or 0) > sum(turn.tokens for turn in chat.turns)
+    chat.ask([png(), "What is this?"], model="openai/gpt-4.1-mini", max_tokens=5)
+    seeing = bundled().find(chat.ask("In a word?", model="auto:simple").model_requested)
+    assert seeing is not None
+    assert "image" in seeing.input_modalities
+
+
+def test_a_conversation_that_no_model_reads_may_still_be_shortened(offline: Session) -> None:
+    """Where the policy says so; else it is told how much room there would have to be."""
+    chat = offline.chat("x")
+    chat.ask([LONG, "Well?"], model="openai/gpt-4.1-mini", max_tokens=5)
+    rules = {"short": {"about": "never mind", "inputs": ["text"]}}
+    few = listed(item("a/small", context_length=20_000))
+    whole = offline.engine.asking.chats.whole
+    request = Request("auto:short", (Message("user", (Text("And then?"),)),), origin=Origin(chat="x"))
+    with pytest.raises(OptionError, match=r"room for \d+,\d{3} tokens"):
+        with_choice(request, whole, parse_rules(rules), few, TODAY)
+    offline.chat("x", policy="drop-oldest")
+    assert "a/small" == with_choice(request, whole, parse_rules(rules), few, TODAY)[0].model
 
 
 def test_auto_is_for_the_catalogue_that_is_known(open_session: Connect) -> None:

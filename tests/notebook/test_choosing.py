@@ -18,11 +18,11 @@ def test_auto_says_what_was_chosen_and_why(kernel: Kernel) -> None:
     done = kernel.run("%%or -m auto:coding:high\nhello")
     assert "ok" == done.status, done.error
     status = str(done.displays[-1])
-    assert "chosen: coding, high: the newest anthropic/claude-opus-# (families of" in status
+    assert "chosen for coding, high" in status
     seen = kernel.run("%%or auto:summary --dry-run\nhello").text
-    assert "chosen: summary, low: the newest" in seen
+    assert "chosen for summary, low" in seen
     assert '"models": [' in seen
-    assert "Tasks are coding" in "".join(kernel.run("%%or auto:codign\nhello").error)
+    assert "Did you mean coding?" in "".join(kernel.run("%%or auto:codign\nhello").error)
 
 
 def test_fields_that_are_ignored_stay_in_the_status_line(kernel: Kernel) -> None:
@@ -55,9 +55,9 @@ def test_auto_may_be_the_default_or_have_a_short_name(kernel: Kernel) -> None:
     """It is no model that the catalogue lacks; an unknown task is told at once, and nothing is changed."""
     assert "The default model is now auto:simple." == kernel.run("%or use auto:simple").text.strip()
     assert "Tasks are coding" in "".join(kernel.run("%or use auto:smple").error)
-    assert "chosen: simple, low" in kernel.run("%%or --dry-run\nhello").text
+    assert "chosen for simple, low" in kernel.run("%%or --dry-run\nhello").text
     assert "catalogue" not in kernel.run("%or alias code auto:coding:high").text
-    assert "chosen: coding, high" in kernel.run("%%or code --dry-run\nhello").text
+    assert "chosen for coding, high" in kernel.run("%%or code --dry-run\nhello").text
 
 
 def test_a_choice_is_a_model_on_the_line(kernel: Kernel) -> None:
