@@ -7,10 +7,10 @@ import threading
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .content import Audio
+from .conversation import Policy
 from .engine import making
 from .engine.insert import Prompt
 from .engine.making import ImageOptions, SpeechOptions, TranscriptionOptions
@@ -20,7 +20,7 @@ from .engine.stream import Stream
 from .options import AskOptions, Options, from_keywords
 from .rules import Choice
 from .secrets import KEY_NAME, WHERE_KEYS_GO, Key
-from .setting_kinds import ConnectOptions, Policy
+from .setting_kinds import ConnectOptions
 from .settings import Settings, as_offline, load_settings
 from .values import Origin, Reply
 
@@ -146,9 +146,7 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _set_budgets(self, budgets: Mapping[str, Any]) -> None:

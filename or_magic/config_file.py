@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import OptionError, SettingsError
 from .options import presets
+from .paths import short_path
 from .private_folder import make_private_folder
 from .secrets import WHERE_KEYS_GO, looks_like_key
 from .setting_kinds import PLAIN, TABLES
@@ -61,7 +62,7 @@ def read_config(home: Path) -> Config:
         config, trouble = _config(path, found, text)
     if trouble:
         del text, found  # verbose tracebacks print the locals of this frame, and the file may hold a key
-        raise SettingsError(f"{path}: {trouble} Nothing was sent.")
+        raise SettingsError(f"{short_path(path)}: {trouble} Nothing was sent.")
     return config
 
 
@@ -163,8 +164,11 @@ def _config(path: Path, told: Mapping[str, Any], text: str) -> tuple[Config, str
         if trouble := _about_alias(name, model):
             return Config(path), f"{_line(text, name)}{trouble}"
     unknown = [name for name in told if name not in (*NAMES, *TABLES, ALIASES)]
-    warnings = [f"{path}: {_line(text, name)}{name!r} is not a setting.{_hint(name)}" for name in unknown]
-    warnings += [f"{path}: {_line(text, name)}{trouble}" for name, trouble in presets.broken(settings.get(PRESETS, {}))]
+    warnings = [f"{short_path(path)}: {_line(text, name)}{name!r} is not a setting.{_hint(name)}" for name in unknown]
+    warnings += [
+        f"{short_path(path)}: {_line(text, name)}{trouble}"
+        for name, trouble in presets.broken(settings.get(PRESETS, {}))
+    ]
     return Config(path, settings, dict(aliases), tuple(warnings)), None
 
 
@@ -249,7 +253,7 @@ def _write(home: Path, change: Callable[[TOMLDocument], None]) -> bool:
                 return False
             _replace(path, after)
     except OSError as error:
-        raise SettingsError(f"{path} cannot be written ({error.strerror}). It was not changed.") from None
+        raise SettingsError(f"{short_path(path)} cannot be written ({error.strerror}). It was not changed.") from None
     return True
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
-from .conversation import Turn
+from .conversation import Policy, Turn
 from .errors import ContextError
 
-POLICIES = ("error", "drop-oldest", "compress")
+POLICIES = get_args(Policy)
 
 
 @dataclass(frozen=True, slots=True)

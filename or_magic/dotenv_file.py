@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .errors import SettingsError
+from .paths import short_path
 from .secrets import Variables
 
 
@@ -28,4 +29,4 @@ def _parse_dotenv(path: Path) -> Variables:
         trouble = f"byte {error.start} is not UTF-8"
     except OSError as error:
         trouble = str(error.strerror)
-    raise SettingsError(f"{path} cannot be read: {trouble}. Nothing was sent. Save it as UTF-8.")
+    raise SettingsError(f"{short_path(path)} cannot be read: {trouble}. Nothing was sent. Save it as UTF-8.")

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 from .budget import parse_usd
 from .context import POLICIES
+from .conversation import Policy
 from .rules import parse_rules
 from .values import Timeouts
 
@@ -24,9 +25,6 @@ BUDGETS = {
 _NAME = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
 _MOST_RETRIES = 10
 _YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
-
-
-Policy = Literal["error", "drop-oldest", "compress"]
 
 
 class ConnectOptions(TypedDict, total=False):

@@ -15,6 +15,7 @@ from .budget import Budgets
 from .config_file import ALIASES, Config, read_config
 from .dotenv_file import read_dotenv
 from .errors import OptionError, SettingsError
+from .paths import short_path
 from .rules import Rule
 from .secrets import WHERE_KEYS_GO, Key, Secret, Variables, find_key, stored_key
 from .setting_kinds import BUDGETS, PLAIN, TABLES, TEXTS, LocalServer, Pace
@@ -219,9 +220,9 @@ def _key(key: Key | None, places: Places, *, stored: bool, foreign: bool) -> tup
     )
     if foreign and key is not None and key.source == "environment":
         raise SettingsError(
-            f"{places.path} leads to an address that is not OpenRouter's, and the key is from the environment: it does "
-            "not go there. Nothing was sent. Set OPENROUTER_BASE_URL in the environment, too, or put that address's "
-            "own key into the same file."
+            f"{short_path(places.path or '')} leads to an address that is not OpenRouter's, and the key is from the "
+            "environment: it does not go there. Nothing was sent. Set OPENROUTER_BASE_URL in the environment, too, or "
+            "put that address's own key into the same file."
         )
     return stored_key() if key is None and stored else (key, None)
 

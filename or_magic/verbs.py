@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Unpack
 
 from .api import current
 from .content import Audio
+from .conversation import Policy
 from .engine.making import ImageOptions, SpeechOptions, TranscriptionOptions
 from .rules import Choice
-from .setting_kinds import Policy
 from .values import Reply
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ PACKAGE = Path(or_magic.__file__).resolve().parent
 FLOORS = (
     "neutral", "tables", "outline", "content", "errors", "pictures", "sound", "values", "events", "charges",                                        # 1 values
     "addresses", "protocol", "estimate", "pricing", "budget", "rules", "schema", "template", "options", "masking", "conversation", "context",                        # 2 protocol
-    "private_folder", "secrets", "dotenv_file", "setting_kinds", "config_file", "setting_places",
+    "private_folder", "paths", "secrets", "dotenv_file", "setting_kinds", "config_file", "setting_places",
     "settings", "media", "objects", "data", "gateway", "offline", "ledger", "middleware",                                                                    # 3 world
     "engine", "features", "api", "verbs", "__main__",                                                   # 4 engine, features
     "notebook",                                                                                # 5 notebook

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from .address import is_address
 from .data_url import data_url, split_data_url
 
 
@@ -31,7 +32,7 @@ def read(value: object) -> Iterator[Image]:
     for item in value if isinstance(value, list) else ():
         link = item.get("image_url") if isinstance(item, Mapping) else None
         url = link.get("url") if isinstance(link, Mapping) else None
-        if isinstance(url, str) and url:
+        if isinstance(url, str) and is_address(url):  # another one names nothing that anybody could look at
             yield _from_url(url)
 
 

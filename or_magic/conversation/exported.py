@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from decimal import Decimal
@@ -9,10 +10,10 @@ from typing import Any
 
 from .. import neutral
 from ..content import Audio, Image, Part
-from ..content.data_url import data_url
 from ..options import Options, format_line
+from ..pictures import media_type_of
 from ..values import EXACT, Reply, dollars
-from .rules import Conversation
+from .rules import Conversation, begin
 from .turn import Turn
 
 _SHORT = 60
@@ -22,11 +23,11 @@ def markdown(name: str, conversation: Conversation) -> str:
     """Return the whole conversation as one inert text: each question and answer a quotation, so that none runs over."""
     blocks = [f"### {_escaped(headline(name, conversation))}"]
     system: str | None = None
-    for number, turn in enumerate(conversation.turns, 1):
+    for number, turn, marked in _numbered(conversation):
         if (told := _system(turn)) != system and told:
             blocks += ["**System**", _quoted(told)]
         system = told
-        marks = f" · *{', '.join(_marks(turn))}*" if _marks(turn) else ""
+        marks = f" · *{marked}*" if marked else ""
         blocks += [f"**{number} · You**{marks}", _quoted(_question(turn))]
         blocks += [f"**{_escaped(served(turn.reply))}** · {_escaped(figures(turn))}", _quoted(_answer(turn))]
     return neutral.markdown("\n\n".join(blocks) + "\n")
@@ -35,8 +36,8 @@ def markdown(name: str, conversation: Conversation) -> str:
 def text(name: str, conversation: Conversation) -> str:
     """Return the whole conversation for a terminal."""
     blocks = [headline(name, conversation)]
-    for number, turn in enumerate(conversation.turns, 1):
-        marks = f"  ({', '.join(_marks(turn))})" if _marks(turn) else ""
+    for number, turn, marked in _numbered(conversation):
+        marks = f"  ({marked})" if marked else ""
         blocks.append(f"{number}  {served(turn.reply)} · {figures(turn)}{marks}")
         blocks += [f"▸ {_question(turn)}", f"◂ {_answer(turn)}"]
     return neutral.plain("\n\n".join(blocks))
@@ -50,11 +51,11 @@ def notebook(name: str, conversation: Conversation) -> dict[str, Any]:
     cells: list[dict[str, Any]] = [_markdown_cell(neutral.markdown(f"# {_escaped(name)}"))]
     cells.append(_code_cell("%load_ext or_magic", []))
     before: Turn | None = None
-    for turn in conversation.turns:
+    for _, turn, marks in _numbered(conversation):
         if turn.attached:
             told = ", ".join([_described(part) for part in turn.attached])
             cells.append(_markdown_cell(neutral.markdown(f"*With the next question went {told}: not in this file.*")))
-        cells.append(_code_cell(_source(name, turn, before), list(_outputs(turn))))
+        cells.append(_code_cell(_source(name, turn, before), list(_outputs(turn, marks))))
         before = turn
     for number, cell in enumerate(cells):
         cell["id"] = f"turn-{number}"
@@ -63,12 +64,18 @@ def notebook(name: str, conversation: Conversation) -> dict[str, Any]:
 
 
 def headline(name: str, conversation: Conversation) -> str:
-    """Return one line: how many turns, what they take, and what they cost with all that they replaced."""
-    turns = conversation.turns
-    stale = sum([turn.stale for turn in turns])
+    """Return one line: how many turns, what the next question takes with it of them, and what all their runs cost."""
+    turns, aside = conversation.turns, conversation.set_aside
+    sent = begin(conversation).sent
+    told = {
+        "set aside": aside,
+        "stale": sum([turn.stale for turn in turns[aside:]]),
+        "without a whole answer": sum([not turn.complete for turn in turns[aside:]]),
+    }
     words = [f"{len(turns)} turn{'s' * (len(turns) != 1)}"]
-    words += [f"{stale} stale"] if stale else []
-    words += [f"about {sum([turn.tokens for turn in turns if turn.live]):,} tokens", _costs(turns)]
+    words += [f"{count} {what}" for what, count in told.items() if count]
+    words += [f"{len(sent)} sent with the next question"] if len(sent) < len(turns) else []
+    words += [f"about {sum([turn.tokens for turn in sent]):,} tokens", _costs(turns)]
     return f"{neutral.line(name)}: {', '.join(words)}"
 
 
@@ -93,7 +100,7 @@ def _cost(reply: Reply) -> str:
 
 
 def _costs(turns: tuple[Turn, ...]) -> str:
-    replies = [each.reply for turn in turns for each in (*turn.versions, turn)]
+    replies = [run.reply for turn in turns for run in turn.runs]
     known = [reply.cost_usd for reply in replies if reply.cost_usd is not None]
     total = Decimal(0)
     for usd in known:
@@ -102,8 +109,12 @@ def _costs(turns: tuple[Turn, ...]) -> str:
     return f"{missing}{dollars(total)}{' simulated' * any(reply.simulated for reply in replies)}"
 
 
-def _marks(turn: Turn) -> tuple[str, ...]:
-    return tuple(neutral.line(mark) for mark in turn.marks)
+def _numbered(conversation: Conversation) -> Iterator[tuple[int, Turn, str]]:
+    """Yield the turns, each with its number and what is to be known of it."""
+    set_aside = conversation.set_aside
+    for number, turn in enumerate(conversation.turns, 1):
+        aside = ["set aside"] if number <= set_aside else []
+        yield number, turn, ", ".join([neutral.line(mark) for mark in (*aside, *turn.marks)])
 
 
 def _question(turn: Turn) -> str:
@@ -147,16 +158,15 @@ def _source(name: str, turn: Turn, before: Turn | None) -> str:
     return f"%%or {format_line(options)}\n{turn.prompt}"
 
 
-def _outputs(turn: Turn) -> Iterator[dict[str, Any]]:
+def _outputs(turn: Turn, marks: str) -> Iterator[dict[str, Any]]:
     if turn.reply.text.strip():
         shown = neutral.markdown(turn.reply.text)
         line = f"{served(turn.reply)} · {figures(turn)}"
         yield _output({"text/markdown": shown, "text/plain": line})
     for image in turn.reply.parts:
-        if isinstance(image, Image) and image.data is not None:
-            encoded = data_url(image.media_type, image.data).partition(",")[2]
-            yield _output({image.media_type: encoded, "text/plain": "a picture"})
-    marks = ", ".join(_marks(turn))
+        if isinstance(image, Image) and image.data is not None and (media_type := media_type_of(image.data)):
+            encoded = base64.b64encode(image.data).decode("ascii")
+            yield _output({media_type: encoded, "text/plain": "a picture"})
     if marks:
         yield _output({"text/plain": marks})
 

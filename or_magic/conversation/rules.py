@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from ..values import Message
 from .turn import Key, Turn
+
+Policy = Literal["error", "drop-oldest", "compress"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,12 @@ class Conversation:
     """The turns in order; ``policy`` is what happens where they outgrow the model, None as the settings say."""
 
     turns: tuple[Turn, ...] = ()
-    policy: str | None = None
+    policy: Policy | None = None
+
+    @property
+    def set_aside(self) -> int:
+        """How many turns stand before the one that began anew last: a question at the end is not told of them."""
+        return _start(self.turns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +49,7 @@ def begin(conversation: Conversation, key: Key | None = None, *, anew: bool = Fa
     place, after = _place(turns, key)
     if anew:
         return Draft((), None, key, begins=True, after=after)
-    start = next((at for at in range(place - 1, -1, -1) if turns[at].begins), 0)
-    before = turns[start:place]
+    before = turns[_start(turns[:place]) : place]
     whole = [turn for turn in before if turn.complete]
     sent = tuple([turn for turn in whole if turn.current])
     return Draft(
@@ -58,7 +65,8 @@ def begin(conversation: Conversation, key: Key | None = None, *, anew: bool = Fa
 def record(conversation: Conversation, draft: Draft, turn: Turn) -> Conversation:
     """Return the conversation with the turn in its place.
 
-    What broke off before its first word takes nobody's place: nothing was gained for what would be set aside.
+    What broke off takes no whole answer's place, and before its first word nobody's: nothing was gained for what would
+    be set aside, and what was said still stands.
     """
     turns = conversation.turns
     place = _find(turns, draft.key)
@@ -67,7 +75,10 @@ def record(conversation: Conversation, draft: Draft, turn: Turn) -> Conversation
         before = turns[place]
         if not turn.reply.parts and not turn.complete:
             return conversation
-        versions = (*before.versions, replace(before, versions=()))
+        if before.complete and not turn.complete:
+            kept = replace(before, broken_off=(*before.broken_off, turn))
+            return replace(conversation, turns=(*turns[:place], kept, *turns[place + 1 :]))
+        versions = tuple([replace(run, versions=(), broken_off=()) for run in before.runs])
         turn = replace(turn, versions=versions, pinned=before.pinned and turn.complete)
         return replace(conversation, turns=(*turns[:place], turn, *_stale(turns[place + 1 :])))
     anchor = _find(turns, draft.after)
@@ -94,6 +105,11 @@ def pin(conversation: Conversation, place: int, *, pinned: bool = True) -> Conve
     turns = list(conversation.turns)
     turns[place] = replace(turns[place], pinned=pinned)
     return replace(conversation, turns=tuple(turns))
+
+
+def _start(turns: tuple[Turn, ...]) -> int:
+    """Return the place of the turn that began anew last, or of the first."""
+    return next((at for at in range(len(turns) - 1, -1, -1) if turns[at].begins), 0)
 
 
 def _place(turns: tuple[Turn, ...], key: Key | None) -> tuple[int, Key | None]:

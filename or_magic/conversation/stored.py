@@ -6,6 +6,7 @@ import base64
 import binascii
 import functools
 import json
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +15,18 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from .. import content
+from ..options import is_name
 from ..tables import Typed
 from ..values import Message, Reply, Total, Usage
+from .checked import wrong
 from .rules import Conversation
 from .turn import Key, Turn
 
 _FORMAT, _VERSION = "or_magic conversation", 1
-_MOST_DIGITS = 30  # of an amount of money, before or after the point
+_MOST_DIGITS = 300  # of a number that is no float, before or after the point: beyond, JSON could not say it again
+_DEEPEST = 250  # levels; what a gateway says has 200 at most
+_TOO_DEEP = "it is nested too deeply"
+_PLACES = {"turns": "turn", "versions": "earlier run", "broken_off": "run that broke off"}  # what is counted, from 1
 _KIND = "$"  # begins the keys that are ours: the name of a type, or how a value is written
 _TYPES: Mapping[str, type] = {
     each.__name__: each
@@ -29,13 +35,14 @@ _TYPES: Mapping[str, type] = {
 
 
 def to_json(name: str, conversation: Conversation) -> str:
-    """Return the file's text; what a reply holds beside the gateway's words is left out if JSON cannot say it."""
+    """Return the file's text; what a reply holds beside the gateway's words is left out if JSON cannot say it.
+
+    Raises:
+        ValueError: something in it cannot be kept in a file; the message says what.
+    """
     told = {"format": _FORMAT, "version": _VERSION, "name": name, "conversation": _written(conversation)}
     text = json.dumps(told, ensure_ascii=False, allow_nan=False, indent=1)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half a character, as some models write it
-        return json.dumps(told, allow_nan=False, indent=1)
+    text.encode()
     return text
 
 
@@ -43,21 +50,73 @@ def from_json(text: str) -> tuple[str, Conversation]:
     """Return the name and the conversation.
 
     Raises:
-        ValueError: it is no such file; the message says what is wrong.
+        ValueError: it is no such file; the message says what is wrong, and with which turn.
     """
     try:
-        told = json.loads(text)
+        told = _parsed(text)
+        if isinstance(told, dict) and "nbformat" in told:
+            raise ValueError("it is a notebook, which is run and not loaded: load the .json that was saved")
         if not isinstance(told, dict) or told.get("format") != _FORMAT:
             raise ValueError("it is no conversation that or_magic has saved")
         if told.get("version") != _VERSION:
-            raise ValueError(f"it is of version {told.get('version')!r}; this or_magic reads {_VERSION}")
+            raise ValueError(f"it is of version {str(told.get('version'))[:60]}; this or_magic reads {_VERSION}")
         found = _read(told.get("conversation"))
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError(_TOO_DEEP) from None
     name = told.get("name")
-    if not isinstance(found, Conversation) or not isinstance(name, str):
+    if not isinstance(found, Conversation):
         raise ValueError("it holds no conversation")  # noqa: TRY004 - the text is wrong, no type of ours
+    if not isinstance(name, str) or not is_name(name):
+        raise ValueError(f"{str(name)[:60]!r} is not a name for a conversation: it is one line of text")
     return name, found
+
+
+def _parsed(text: str) -> Any:
+    """Return the JSON value, of which a name says one thing only, and every number is one."""
+    try:
+        told = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_number, parse_float=_number, parse_int=_integer
+        )
+        text.encode()
+        json.dumps(told, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is no JSON: {error}") from None
+    except UnicodeEncodeError:
+        raise ValueError("it holds half of a character (a lone surrogate)") from None
+    if _depth(told) > _DEEPEST:
+        raise ValueError(_TOO_DEEP)
+    return told
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice[:60]!r} is said twice in one object")
+    return found
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:60]} is no number")
+    return number
+
+
+def _integer(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(text):,} digits is none that a gateway has told")
+    return int(text)
+
+
+def _depth(value: Any) -> int:
+    """Return how many levels a JSON value has, without going down them."""
+    levels, held = 0, [value]
+    while held := [inner for each in held if isinstance(each, (dict, list))
+                   for inner in (each.values() if isinstance(each, dict) else each)]:  # fmt: skip
+        levels += 1
+    return levels
 
 
 def _written(value: Any) -> Any:
@@ -108,14 +167,21 @@ def _read(value: Any) -> Any:
 
 def _finite(number: Decimal) -> Decimal:
     if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
-        raise ValueError("no amount of money")
+        raise ValueError("no number that a gateway has told")
     return number
+
+
+def _mapping(told: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    found = {key: _read(each) for key, each in told}
+    if len(found) < len(told):
+        raise ValueError("a key is said twice")
+    return found
 
 
 _WRITTEN: Mapping[str, Any] = {
     "$bytes": lambda told: base64.b64decode(told, validate=True),
     "$decimal": lambda told: _finite(Decimal(told)),
-    "$mapping": lambda told: {key: _read(each) for key, each in told},
+    "$mapping": _mapping,
 }
 
 
@@ -128,7 +194,7 @@ def _made(value: Mapping[str, Any]) -> Any:
     for name, given in value.items():
         if name == _KIND:
             continue
-        found = _read(given)
+        found = _each(given, _PLACES[name]) if name in _PLACES else _read(given)
         if isinstance(found, list) and hints.get(name) is not Any:  # what may be anything is JSON, which has no tuples
             found = tuple(found)
         if name not in hints or not _fits(found, hints[name]):
@@ -137,9 +203,25 @@ def _made(value: Mapping[str, Any]) -> Any:
     if "typed" in told and "data" not in told:  # it was an instance of a class, which no file can bring back
         told["data"] = told["typed"].value
     try:
-        return kind(**told)
+        made = kind(**told)
     except TypeError:
         raise ValueError(f"a {kind.__name__} lacks something") from None
+    if problem := wrong(made):
+        raise ValueError(problem)
+    return made
+
+
+def _each(given: Any, noun: str) -> Any:
+    """Return the items of a list as they are read; what is wrong with one says which one it is."""
+    if not isinstance(given, list):
+        return _read(given)
+    found = []
+    for number, each in enumerate(given, 1):
+        try:
+            found.append(_read(each))
+        except ValueError as error:
+            raise ValueError(f"{noun} {number}: {error}") from None
+    return found
 
 
 @functools.cache

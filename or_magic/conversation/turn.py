@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..content import Audio, Image, Part, Text, ToolCall
+from ..content import Audio, Image, Part, Text, ToolCall, ToolResult
 from ..values import Message, Reply
 
 
@@ -22,7 +22,8 @@ class Turn:
 
     ``system`` is the system prompt that was sent with it. ``begins``: the turns before it are set aside. ``stale``: a
     turn before it has changed since. ``pinned``: it is never left out. ``counted``: its tokens are those that the
-    gateway counted, and no estimate. ``versions`` are what stood in its place before, oldest first.
+    gateway counted, and no estimate. ``versions`` are what stood in its place before, oldest first; ``broken_off`` are
+    runs of it after this one that gave no whole answer, so that this one still stands.
     """
 
     question: tuple[Message, ...]
@@ -36,6 +37,7 @@ class Turn:
     answer_tokens: int = 0
     counted: bool = False
     versions: tuple[Turn, ...] = ()
+    broken_off: tuple[Turn, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -60,9 +62,14 @@ class Turn:
     @property
     def messages(self) -> tuple[Message, ...]:
         """What later turns are told: the question and the answer."""
-        # A call without its result is refused by every provider.
-        parts = tuple([part for part in self.reply.parts if not isinstance(part, ToolCall)])
+        # A call without its result, and a result without its call, are refused by every provider.
+        parts = tuple([part for part in self.reply.parts if not isinstance(part, (ToolCall, ToolResult))])
         return (*self.question, Message("assistant", parts))
+
+    @property
+    def runs(self) -> tuple[Turn, ...]:
+        """All that was asked and answered in its place, oldest first: what it replaced, itself, what broke off."""
+        return (*self.versions, self, *self.broken_off)
 
     @property
     def prompt(self) -> str:
@@ -81,10 +88,16 @@ class Turn:
             "begins anew": self.begins,
             "stale": self.stale,
             "pinned": self.pinned,
-            "no words": not self.complete and self.reply.status == "ok",
-            self.reply.status: self.reply.status not in ("ok", "cached"),
+            self.ending: not self.complete,
         }
-        return tuple(name for name, holds in told.items() if holds)
+        after = [f"run again since, {self.broken_off[-1].ending}"] if self.broken_off else []
+        return (*[name for name, holds in told.items() if holds], *after)
+
+    @property
+    def ending(self) -> str:
+        """How its answer ended, in words."""
+        whole = self.reply.status in ("ok", "cached")
+        return "no words" if whole and not self.complete else self.reply.status
 
 
 def _says_something(part: Part) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..content import Part, Text
+from ..content import File, Image, Part, Text, Video
+from ..content.address import is_address
 from ..errors import MediaError, OptionError, OrMagicError, TemplateError
 from ..objects import is_words, parts_of
 from ..template import Filled, expand
@@ -130,7 +131,13 @@ def checked(part: Part, name: str) -> Part:
 
     Raises:
         OptionError: its text has half of a character, which cannot be sent.
+        MediaError: its address is none that a provider may be given.
     """
+    if isinstance(part, (Image, Video, File)) and part.url is not None and not is_address(part.url):
+        raise MediaError(
+            f"{name}: {part.url[:120]!r} is no http, https or data address. Nothing was sent. To send a file, give its "
+            "Path."
+        )
     if isinstance(part, Text):
         try:
             part.text.encode()

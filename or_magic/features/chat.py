@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from .. import neutral
 from ..context import POLICIES
-from ..conversation import Conversation, Turn, cut, pin
+from ..conversation import Conversation, Policy, Turn, cut, pin
 from ..errors import ChatError, OptionError
 from ..options import AskOptions, closest, is_name
+from .chat_files import path_of, read, write
 
 if TYPE_CHECKING:
     from ..engine.chat import Chats
@@ -34,7 +32,7 @@ class Chat:
         ask: Callable[..., Reply],
         stream: Callable[..., Stream],
         *,
-        policy: str | None = None,
+        policy: Policy | None = None,
     ) -> None:
         if not is_name(name):
             raise OptionError(f"{name!r} is not a name for a conversation: it is one line of text.")
@@ -67,7 +65,7 @@ class Chat:
         return self._chats.get(self.name).turns
 
     @property
-    def policy(self) -> str | None:
+    def policy(self) -> Policy | None:
         """What happens where the conversation outgrows the model; None: what the settings say."""
         return self._chats.get(self.name).policy
 
@@ -115,11 +113,17 @@ class Chat:
         from ..conversation import exported, stored
 
         writers = {".md": exported.markdown, ".json": stored.to_json, ".ipynb": exported.notebook_text}
-        target = Path(path).expanduser()
+        target = path_of(path)
         how = writers.get(target.suffix.lower())
         if how is None:
             raise ChatError(f"{target.name} says no format: its name must end in {', '.join(_FORMATS)}.")
-        return _write(target, how(self.name, self._chats.get(self.name)), overwrite=overwrite)
+        try:
+            text = how(self.name, self._chats.get(self.name))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ChatError(
+                f"{self.name} holds what no file can keep: {error}. Nothing was written. Export it to read, as .md."
+            ) from None
+        return write(target, text, overwrite=overwrite)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the conversation, with all that was said, attached and answered, to a JSON file for ``load``.
@@ -127,8 +131,10 @@ class Chat:
         Raises:
             ChatError: as ``export``.
         """
-        if Path(path).suffix.lower() != ".json":
-            raise ChatError(f"{Path(path).name} does not end in .json, which is what is loaded again. See also export.")
+        if path_of(path).suffix.lower() != ".json":
+            raise ChatError(
+                f"{path_of(path).name or path} does not end in .json, which is what is loaded again. See also export."
+            )
         return self.export(path, overwrite=overwrite)
 
     def load(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> int:
@@ -168,43 +174,3 @@ class Chat:
 
     def _change(self, how: Callable[[Conversation], Conversation]) -> None:
         self._chats.change(self.name, how)
-
-
-def read(path: str | os.PathLike[str]) -> tuple[str, Conversation]:
-    """Return the name and the conversation of a file that ``save`` wrote.
-
-    Raises:
-        ChatError: it is no such file.
-    """
-    from ..conversation import stored
-
-    source = Path(path).expanduser()
-    try:
-        return stored.from_json(source.read_text(encoding="utf-8"))
-    except OSError as error:
-        why = error.strerror or "it cannot be opened"
-    except ValueError as error:
-        why = str(error)
-    raise ChatError(f"{neutral.line(str(source))} cannot be loaded: {why}. Nothing was changed.")
-
-
-def _write(path: Path, text: str, *, overwrite: bool) -> Path:
-    """Write a file whole or not at all; who may read it is what the umask says."""
-    if os.path.lexists(path) and not overwrite:
-        raise ChatError(
-            f"{path} is there already. Nothing was written. Choose another name, or say that it may go: --overwrite "
-            "(overwrite=True)."
-        )
-    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-    try:
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
-        with os.fdopen(os.open(temporary, flags, 0o666), "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        temporary.replace(path)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no name of a file"
-        raise ChatError(f"{path} cannot be written: {why}. Name a file in a folder that can be.") from None
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            temporary.unlink()
-    return path

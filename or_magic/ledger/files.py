@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from ..errors import LedgerError
+from ..paths import short_path
 from ..private_folder import sync_folder
 
 # Shared memory, which WAL needs between processes, does not reach over a network.
@@ -34,7 +35,9 @@ def make_private_file(path: Path) -> None:
         sync_folder(path.parent)
         return
     if not stat.S_ISREG(found.st_mode):
-        raise LedgerError(f"{path} is not a plain file; it was not opened. Remove it, or set OR_MAGIC_HOME.")
+        raise LedgerError(
+            f"{short_path(path)} is not a plain file; it was not opened. Remove it, or set OR_MAGIC_HOME."
+        )
 
 
 def on_network(folder: Path, mounts: Path = Path("/proc/mounts")) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 
 from ..errors import LedgerError
+from ..paths import short_path
 
 # What a row adds to the sums: what it cost, or what it holds until that is known.
 _SPENT = "coalesce({0}.cost_pico, 0)"
@@ -101,7 +102,7 @@ def check_version(connection: sqlite3.Connection, path: str) -> int:
     seen = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if seen > len(STEPS):
         raise LedgerError(
-            f"{path} was written by a newer or_magic (step {seen}, this one knows {len(STEPS)}). "
+            f"{short_path(path)} was written by a newer or_magic (step {seen}, this one knows {len(STEPS)}). "
             "Nothing was changed. Upgrade or_magic, or set OR_MAGIC_HOME to another folder."
         )
     return seen

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from ..budget import Limit, Standing, Terms, admit
 from ..errors import LedgerError
+from ..paths import short_path
 from ..private_folder import make_private_folder
 from ..values import Row, from_pico
 from .files import make_private_file, on_network
@@ -208,7 +209,7 @@ class SqliteStore:
         )
 
     def _failed(self, what: str) -> LedgerError:
-        error = LedgerError(f"The ledger {self.path} {what}")
+        error = LedgerError(f"The ledger {short_path(self.path)} {what}")
         error.uncertain, self._committing = self._committing, False
         return error
 

@@ -79,7 +79,7 @@ def _one_line(name: str) -> str:
 
 _MADE: dict[str, Callable[[bytes, Kind, str | None], Part]] = {
     "picture": lambda data, kind, name: picture(data, kind.form, name),
-    "PDF": lambda data, _kind, name: File(filename=name or "document.pdf", data=data),
+    "PDF": lambda data, _kind, name: File(filename=_one_line(name or "document.pdf"), data=data),
     "sound": _sound,
     "video": lambda data, kind, _name: Video(data=data, media_type=kind.form),
     "text": _text,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from ..content import Audio, Image, Part, Text
+from ..content.address import is_address
 from ..errors import CallError, RefusedError
 from ..events import Closed, Event, Metered, Opened, Piece
 from ..values import Request, Usage
@@ -138,7 +139,7 @@ def _picture(item: Mapping[str, Any]) -> Image | None:
         except (binascii.Error, ValueError):
             return None
         return Image(data=decoded, media_type=media_type if isinstance(media_type, str) else "image/png")
-    return Image(url=url) if isinstance(url, str) and url else None
+    return Image(url=url) if isinstance(url, str) and is_address(url) else None
 
 
 def _transcript(told: Mapping[str, Any]) -> tuple[list[Part], Usage]:

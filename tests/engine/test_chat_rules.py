@@ -11,6 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from or_magic.content import Reasoning, Text
 from or_magic.conversation import cut, pin
+from or_magic.conversation.exported import headline
+from or_magic.conversation.stored import from_json, to_json
 from or_magic.engine.chat import Chats
 from or_magic.engine.execution import begin
 from or_magic.settings import Settings
@@ -82,13 +84,16 @@ class Rules(RuleBasedStateMachine):
             self.paid.append(words)
         if outcome in ("refused", "unsent") or (own and outcome == "silent"):
             return
+        if own and self.model[place]["outcome"] == "ok" and outcome == "interrupted":
+            self.model[place]["broken"].append(words)
+            return
         turn = {
             "key": key, "question": question, "words": words, "outcome": outcome, "system": spoken or None,
-            "begins": anew, "stale": False, "pinned": False, "versions": [],
+            "begins": anew, "stale": False, "pinned": False, "versions": [], "broken": [],
         }  # fmt: skip
         if own:
             before = self.model[place]
-            turn["versions"] = [*before["versions"], before]
+            turn["versions"] = [*before["versions"], before["words"], *before["broken"]]
             turn["pinned"] = before["pinned"] and outcome == "ok"
             self.model[place] = turn
         else:
@@ -124,11 +129,19 @@ class Rules(RuleBasedStateMachine):
         for turn in self.model:
             if turn["stale"] and not turn["pinned"]:
                 begins = begins or turn["begins"]
-                self.gone |= {each["words"] for each in (turn, *turn["versions"])}
+                self.gone |= {turn["words"], *turn["versions"], *turn["broken"]}
             else:
                 turn["begins"], begins = turn["begins"] or begins, False
                 kept.append(turn)
         self.model = kept
+
+    @rule()
+    def save_and_load(self) -> None:
+        """Whatever was run in whatever order, its file is the same conversation."""
+        conversation = self.chats.get("x")
+        loaded = from_json(to_json("x", conversation))
+        assert ("x", conversation) == loaded
+        self.chats.change("x", lambda _: loaded[1])
 
     @precondition(lambda self: any(turn["outcome"] == "ok" for turn in self.model))
     @rule(data=st.data(), pinned=st.booleans())
@@ -143,14 +156,37 @@ class Rules(RuleBasedStateMachine):
     def the_turns_are_those_of_the_model(self) -> None:
         """In their order, with their marks."""
         turns = self.chats.get("x").turns
-        assert [(t["question"], t["stale"], t["pinned"], t["begins"], len(t["versions"])) for t in self.model] == [
-            (turn.prompt, turn.stale, turn.pinned, turn.begins, len(turn.versions)) for turn in turns
+        names = ("question", "stale", "pinned", "begins")
+        assert [(*(t[name] for name in names), len(t["versions"]), len(t["broken"])) for t in self.model] == [
+            (t.prompt, t.stale, t.pinned, t.begins, len(t.versions), len(t.broken_off)) for t in turns
         ]
+
+    @invariant()
+    def a_whole_answer_is_never_lost_to_a_broken_one(self) -> None:
+        """Who interrupts a second run wants the first one back, and paid for it."""
+        for turn in self.chats.get("x").turns:
+            assert turn.complete or not any(run.complete for run in turn.runs)
+
+    @invariant()
+    def runs_are_kept_flat(self) -> None:
+        """What a run has replaced is kept once, in the order in which it was asked."""
+        for turn in self.chats.get("x").turns:
+            assert not any(run.versions or run.broken_off for run in (*turn.versions, *turn.broken_off))
+            asked = [int(run.prompt[1:]) for run in turn.runs]
+            assert sorted(asked) == asked
+
+    @invariant()
+    def what_was_set_aside_is_not_counted_as_sent(self) -> None:
+        """``chat list`` says what the next question takes with it."""
+        conversation = self.chats.get("x")
+        sent, _ = self.context(len(self.model), anew=False)
+        words = headline("x", conversation)
+        assert len(sent) == len(self.model) or f", {len(sent)} sent with the next question," in words
 
     @invariant()
     def nothing_paid_is_lost(self) -> None:
         """Running a cell never deletes an answer: it is a turn, a version of one, or was cut on request."""
-        held = {each.reply.text for turn in self.chats.get("x").turns for each in (turn, *turn.versions)}
+        held = {run.reply.text for turn in self.chats.get("x").turns for run in turn.runs}
         assert all(words in held or words[:2] in held or words in self.gone for words in self.paid)
 
     @invariant()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ... import neutral
 from ...errors import OptionError
 from ...options import closest
+from ...paths import short_path
 from .command import Command, Parser, is_terminal, say
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _with_file(face: Face, verb: str, words: list[str], *, overwrite: bool) -> N
     _no_more(verb, words[2:])
     *names, path = words
     if verb == "load":
-        from ...features.chat import read
+        from ...features.chat_files import read
 
         name = names[0] if names else read(path)[0]
         loaded = face.session().chat(name).load(path, overwrite=overwrite)
@@ -60,7 +61,7 @@ def _with_file(face: Face, verb: str, words: list[str], *, overwrite: bool) -> N
         return
     found = _named(face, names)
     written = found.save(path, overwrite=overwrite) if verb == "save" else found.export(path, overwrite=overwrite)
-    say(f"{neutral.line(found.name)} is in {neutral.line(str(written))}.")
+    say(f"{neutral.line(found.name)} is in {neutral.line(short_path(written))}.")
 
 
 def _named(face: Face, names: list[str]) -> Chat:

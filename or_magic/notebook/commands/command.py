@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ...errors import OptionError
 from ...options import closest
+from ...paths import without_home
 
 if TYPE_CHECKING:
     from ..face import Face
@@ -57,5 +58,5 @@ def is_terminal(face: Face) -> bool:
 
 
 def say(text: str) -> None:
-    """Print a sentence."""
-    print(text)
+    """Print a sentence; paths in it do not tell the user's name to whoever reads the notebook."""
+    print(without_home(text))
