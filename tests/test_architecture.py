@@ -62,6 +62,8 @@ PURE = (
     "rules",
     "neutral",
 )
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match)
 IMPURE = {"os", "io", "socket", "sqlite3", "subprocess", "threading", "time", "pathlib", "urllib", "random", "asyncio"}
 
 
@@ -146,10 +148,28 @@ def test_rooms_stay_small(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 350
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        if isinstance(node, _FUNCTIONS):
             docstring = ast.get_docstring(node, clean=False) or ""
             size = node.end_lineno - node.lineno - docstring.count("\n")
             assert size <= 45, f"{place(path)}: {node.name} has {size} lines"
+
+
+@pytest.mark.parametrize("path", modules(), ids=place)
+def test_no_function_nests_deeper_than_three(path: Path) -> None:
+    """What stands in a loop in a loop in a case is a function that nobody has named yet."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, _FUNCTIONS):
+            assert _depth(node) <= 3, f"{place(path)}: {node.name} nests {_depth(node)} deep"
+
+
+def _depth(node: ast.AST) -> int:
+    """Return how many blocks stand inside each other below ``node``; a function within is counted by itself."""
+    inner = [child for child in ast.iter_child_nodes(node) if not isinstance(child, (*_FUNCTIONS, ast.ClassDef))]
+    return max((isinstance(child, _BLOCKS) - _is_elif(child, node) + _depth(child) for child in inner), default=0)
+
+
+def _is_elif(child: ast.AST, above: ast.AST) -> bool:
+    return isinstance(child, ast.If) and isinstance(above, ast.If) and [child] == above.orelse
 
 
 def test_public_names_are_sorted_and_true() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from ..errors import CallError, CallInterruptedError, OrMagicError
 from ..events import Closed, Event, Notice, Send
@@ -76,27 +77,40 @@ class _Ran:
 
 def _round(send: Send, request: Request, before: Closed | None) -> Generator[Event, None, _Ran]:
     """Pass one round on, but for its end; ``before`` ends the round before it as soon as this one has begun."""
+    with closing(send(request)) as stream:
+        first: tuple[Event, ...] = ()
+        if before is not None:
+            first, obstacle = _begun(stream)
+            if obstacle:
+                return _Ran(obstacle=obstacle)
+            if first:
+                yield replace(before, final=False)
+        return (yield from _folded(request, chain(first, stream)))
+
+
+def _begun(stream: Generator[Event, None, None]) -> tuple[tuple[Event, ...], str]:
+    """Return the first event of a further round, if it has any, or what has kept the round on this side."""
+    try:
+        first = next(stream, None)
+    except OrMagicError as error:  # a budget, say
+        return (), str(error)
+    if isinstance(first, Closed) and _was_kept_back(first):
+        return (), first.error.happened if first.error else "it was not sent"
+    return () if first is None else (first,), ""
+
+
+def _folded(request: Request, events: Iterable[Event]) -> Generator[Event, None, _Ran]:
+    """Pass the events of a round on, but for its end, and return what they came to."""
     answer, attempts = Accumulation(model_requested=request.model), 0
     closed: Closed | None = None
-    try:
-        with closing(send(request)) as stream:
-            for event in stream:
-                if before is not None:
-                    if isinstance(event, Closed) and _was_kept_back(event):
-                        return _Ran(obstacle=event.error.happened if event.error else "it was not sent")
-                    yield replace(before, final=False)
-                    before = None
-                answer.add(event)
-                if isinstance(event, Closed):
-                    attempts += 1
-                    if event.final:
-                        closed = event
-                        continue
-                yield event
-    except OrMagicError as error:  # a budget, say
-        if before is None:
-            raise
-        return _Ran(obstacle=str(error))
+    for event in events:
+        answer.add(event)
+        if isinstance(event, Closed):
+            attempts += 1
+            if event.final:
+                closed = event
+                continue
+        yield event
     return _Ran(answer.reply(), closed, attempts)
 
 

@@ -6,13 +6,12 @@ import asyncio
 import atexit
 import contextlib
 import os
-import threading
 import uuid
 import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..budget import Standing
@@ -30,6 +29,7 @@ from ..secrets import WHERE_KEYS_GO, Key
 from ..settings import Settings, SettingsWarning, as_offline, check_url, with_budgets
 from ..values import Origin, Reply, Row, Timeouts
 from .asking import Asking, Composed
+from .chores import Chores
 from .compose import Preview
 from .drift import KeyWatch
 from .gateways import Gateways
@@ -42,7 +42,6 @@ from .stream import Stream
 if TYPE_CHECKING:
     import openai
 
-_ASKED_FOR = timedelta(days=1)  # older costs are asked for only when somebody wants it
 _CLOSING_S = 5.0
 _BASELINE = Timeouts(connect_s=5.0, first_token_s=5.0, idle_s=5.0, total_s=8.0)
 
@@ -67,8 +66,6 @@ class Engine:
         team = None if self.simulated or settings.ledger is None else settings.ledger.reveal
         self.ledger = ledger or Ledger(open_store(home / "ledger.sqlite", team))
         self._theirs = client is not None
-        self._lock = threading.RLock()
-        self._chores: threading.Thread | None = None
         self.gateways = Gateways(settings, client, pace_s)
         self.gateway = self.gateways.main
         catalogue = home / f"models-{_file_name(self.gateway.name)}.json"
@@ -83,19 +80,15 @@ class Engine:
             replies=replies,
         )  # fmt: skip
         self.key_watch = KeyWatch(lambda: self.balance(_BASELINE), self.ledger, self.session, self.gateway.name)
+        self._chores = Chores(self.reconciler, self._look_up)
         # Streams that nobody reads to their end are closed and booked while threads still run.
         self._at_exit = _closer(weakref.ref(self))
         atexit.register(self._at_exit)
         self.stack = Stack(
-            lambda: self.settings,
-            self.gateways,
-            self.ledger,
-            self._purse,
-            session=self.session,
-            settled=self._settled,
-            stopped=self._look_again,
+            lambda: self.settings, self.gateways, self.ledger, self._purse,
+            session=self.session, settled=self._settled, stopped=self._chores.look_again,
             elsewhere=lambda local: Elsewhere(local, self.catalog.same, self.asking.fell),
-        )
+        )  # fmt: skip
 
     @property
     def lacks_key(self) -> bool:
@@ -136,7 +129,7 @@ class Engine:
             )
         for text in self.untold():
             warnings.warn(text, SettingsWarning, stacklevel=4)
-        self._begin_chores()
+        self._chores.begin()
 
     def untold(self) -> tuple[str, ...]:
         """Return, once, what the settings say in vain: a mistyped name must not be passed over in silence."""
@@ -228,8 +221,7 @@ class Engine:
         self.close_streams()
         self.gateways.close()
         self.reconciler.wait(_CLOSING_S)
-        if self._chores is not None:
-            self._chores.join(_CLOSING_S)
+        self._chores.wait(_CLOSING_S)
         self.ledger.close()
         self.gateways.close_server()
 
@@ -261,35 +253,12 @@ class Engine:
         data = told.get("data") if isinstance(told, Mapping) else None
         return data if isinstance(data, Mapping) else {}
 
-    def _begin_chores(self) -> None:
-        with self._lock:
-            if self._chores is None:
-                self._chores = threading.Thread(target=self._do_chores, name="or_magic chores", daemon=True)
-                self._chores.start()
-
-    def _look_again(self) -> None:
-        """Look, beside what goes on, whether a budget is held for calls that are over."""
-        with self._lock:
-            if self._chores is None or not self._chores.is_alive():
-                self._chores = threading.Thread(target=self._look_for_orphans, name="or_magic chores", daemon=True)
-                self._chores.start()
-
-    def _do_chores(self) -> None:
-        """Settle what earlier sessions left open, and have today's prices: once, beside the first call."""
-        self._look_for_orphans()
+    def _look_up(self) -> None:
+        """Note what the key has used by now, and have today's prices, where they are told."""
         if self.gateway.name == "openrouter":
             with contextlib.suppress(CallError):  # %or doctor says what is wrong with a key
                 self.key_watch.begin()
             self.catalog.refresh()
-
-    def _look_for_orphans(self) -> None:
-        """Close what kernels that are gone have left open, and ask for costs that a budget is held for."""
-        try:
-            recent = self.reconciler.pending(since=datetime.now(UTC) - _ASKED_FOR)
-            for row in {row.row_id: row for row in [*self.reconciler.orphans(), *recent]}.values():
-                self.reconciler.soon(row)
-        except LedgerError:
-            return  # the call that is about to be booked says what is wrong with the ledger
 
 
 def new_session() -> str:

@@ -169,20 +169,27 @@ class PostgresStore:
         """Do ``work`` on a connection; ``again`` tells it that an earlier try may have been committed after all."""
         with self._told() as doubts:
             for tried in range(_TRIES):
-                with self._connections.borrowed() as (connection, fresh):
-                    try:
-                        with gate.inside():
-                            return work(connection, bool(tried))
-                    except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
-                        if tried + 1 == _TRIES:
-                            raise
-                    except psycopg.OperationalError as error:
-                        doubts.append(error)
-                        # One that lay idle may have been cut long ago; a new one that fails tells of the server.
-                        if fresh or tried + 1 == _TRIES or not connection.closed or isinstance(error, Late):
-                            raise
+                if (done := self._try(work, tried, doubts)) is not None:
+                    return done[0]
                 self._connections.drop_idle()
             raise AssertionError("the last try returns or raises")
+
+    def _try(self, work: Callable[[Connection, bool], _T], tried: int, doubts: list[BaseException]) -> tuple[_T] | None:
+        """Do ``work`` once; None where it is to be tried again."""
+        last = tried + 1 == _TRIES
+        with self._connections.borrowed() as (connection, fresh):
+            try:
+                with gate.inside():
+                    return (work(connection, bool(tried)),)
+            except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
+                if last:
+                    raise
+            except psycopg.OperationalError as error:
+                doubts.append(error)
+                # One that lay idle may have been cut long ago; a new one that fails tells of the server.
+                if fresh or last or not connection.closed or isinstance(error, Late):
+                    raise
+        return None
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Bounded]:
@@ -192,9 +199,7 @@ class PostgresStore:
                 with connection.allowing(_READ_S + LATE_S):
                     yield connection
             finally:
-                if not connection.closed:
-                    with gate.inside():
-                        connection.rollback()
+                _end_reading(connection)
 
     def _begin_reading(self, borrowed: contextlib.ExitStack) -> Bounded:
         while True:
@@ -246,6 +251,12 @@ class PostgresStore:
             connection.close()
             raise
         return connection
+
+
+def _end_reading(connection: Bounded) -> None:
+    if not connection.closed:
+        with gate.inside():
+            connection.rollback()
 
 
 def _insert_under(connection: Connection, row: Row, terms: Terms, *, again: bool) -> Row:

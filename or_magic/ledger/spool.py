@@ -158,21 +158,28 @@ def _is_ours(place: Path) -> bool:
 @contextlib.contextmanager
 def _locked(place: Path, mode: str, *, missing_ok: bool = False) -> Iterator[Any]:
     while True:
-        with open(place, mode) as file:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX)
-            try:
-                # Another process may have drained and removed the file while this one waited for the lock.
-                if _is_still(file, place):
-                    yield file
-                    return
-            finally:
-                if fcntl is not None:  # closing does not do it where a child was forked meanwhile: it has a copy
-                    fcntl.flock(file, fcntl.LOCK_UN)
+        with open(place, mode) as file, _alone(file):
+            # Another process may have drained and removed the file while this one waited for the lock.
+            if _is_still(file, place):
+                yield file
+                return
         if missing_ok:
             yield None
             return
         make_private_file(place)
+
+
+@contextlib.contextmanager
+def _alone(file: Any) -> Iterator[None]:
+    """Hold the lock of an open file, where the system has such locks."""
+    if fcntl is None:
+        yield
+        return
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:  # closing does not do it where a child was forked meanwhile: it has a copy
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _is_still(file: Any, place: Path) -> bool:

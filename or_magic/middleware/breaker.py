@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from ..errors import CallError, CallTimeoutError, CircuitOpenError, ConnectionFailedError, ProviderError
@@ -141,6 +141,14 @@ class Breakers:
                 if circuit is not None and circuit.probe is permit:
                     circuit.probe = None
 
+    @contextmanager
+    def lent(self, permit: Permit) -> Iterator[None]:
+        """Give the permit back at the end, whatever that is."""
+        try:
+            yield
+        finally:
+            self.give_back(permit)
+
     def state(self) -> list[str]:
         """Return a line for each circuit that is open; none is good news."""
         with self._lock:
@@ -168,14 +176,11 @@ def breaker(send: Send, breakers: Breakers, gateway: str) -> Send:
         except CircuitOpenError as error:
             yield Closed("error", error, sent=False)
             return
-        try:
-            with closing(send(request)) as stream:
-                for event in stream:
-                    if not permit.settled and isinstance(event, (Piece, Closed)):
-                        _judge(breakers, permit, event)
-                    yield event
-        finally:
-            breakers.give_back(permit)
+        with breakers.lent(permit), closing(send(request)) as stream:
+            for event in stream:
+                if not permit.settled and isinstance(event, (Piece, Closed)):
+                    _judge(breakers, permit, event)
+                yield event
 
     return guarded
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from ..errors import CallTimeoutError, CircuitOpenError, ConnectionFailedError
 from ..events import Closed, Event, Notice, Piece, Send
@@ -65,10 +66,10 @@ def _attempts(
     may_run, attempts = False, 0
     with closing(send(request)) as stream:
         for event in stream:
+            attempts += isinstance(event, Closed)
+            if holding and not may_run and _away(event):
+                return event, attempts
             if isinstance(event, Closed):
-                attempts += 1
-                if event.final and holding and not may_run and _away(event):
-                    return event, attempts
                 yield from _served(request, event, elsewhere, instead_of)
             # Who was asked before, and may be answering still, may also bill it.
             may_run = may_run or isinstance(event, Piece) or (isinstance(event, Closed) and not event.free)
@@ -92,10 +93,13 @@ def _served(request: Request, closed: Closed, elsewhere: Elsewhere, instead_of: 
         yield Notice("fallback", f"{served} answered in place of {request.model}")
 
 
-def _away(closed: Closed) -> bool:
-    if isinstance(closed.error, CircuitOpenError):
-        return closed.error.whole_gateway
-    return not closed.sent and isinstance(closed.error, (ConnectionFailedError, CallTimeoutError))
+def _away(event: Event) -> TypeGuard[Closed]:
+    """Whether it is the end of a call that reached nobody."""
+    if not isinstance(event, Closed) or not event.final:
+        return False
+    if isinstance(event.error, CircuitOpenError):
+        return event.error.whole_gateway
+    return not event.sent and isinstance(event.error, (ConnectionFailedError, CallTimeoutError))
 
 
 def _reason(closed: Closed) -> str:

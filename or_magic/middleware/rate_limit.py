@@ -276,6 +276,10 @@ def rate_limit(send: Send, limiter: Limiter, pause: Pause, *, clock: Callable[[]
                     return
                 request = replace(request, timeouts=replace(request.timeouts, total_s=end - clock()))
             yield from _count(send, request, limiter, ticket)
+        except OrMagicError:  # a budget stopped it
+            if ticket is not None:
+                limiter.unsent(ticket)
+            raise
         finally:
             if ticket is not None:
                 limiter.leave(ticket)
@@ -301,15 +305,10 @@ def _wait(
 
 def _count(send: Send, request: Request, limiter: Limiter, ticket: Ticket | None) -> Generator[Event, None, None]:
     with closing(send(request)) as stream:
-        try:
-            for event in stream:
-                if not isinstance(event, Piece):  # nearly every one is
-                    _learn(event, request, limiter, ticket)
-                yield event
-        except OrMagicError:  # a budget stopped it
-            if ticket is not None:
-                limiter.unsent(ticket)
-            raise
+        for event in stream:
+            if not isinstance(event, Piece):  # nearly every one is
+                _learn(event, request, limiter, ticket)
+            yield event
 
 
 def _learn(event: Event, request: Request, limiter: Limiter, ticket: Ticket | None) -> None:

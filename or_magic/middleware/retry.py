@@ -170,13 +170,7 @@ class _Call:
     def _attempt(self) -> Generator[Event, None, _Seen]:
         seen = _Seen()
         try:
-            with closing(self.send(self.request)) as stream:
-                for event in stream:
-                    if isinstance(event, Piece):  # nearly every one
-                        seen.began = True
-                        yield event
-                    elif not _note(event, seen):
-                        yield event
+            yield from self._sent(seen)
         except OrMagicError as error:
             if not self.failed or seen.opened or seen.began:
                 raise
@@ -186,6 +180,16 @@ class _Call:
                 seen.kept_back = str(seen.closed.error)
             self._book(seen)
         return seen
+
+    def _sent(self, seen: _Seen) -> Generator[Event, None, None]:
+        """Send once and pass on what comes, but for the end; ``seen`` takes it in."""
+        with closing(self.send(self.request)) as stream:
+            for event in stream:
+                if isinstance(event, Piece):  # nearly every one
+                    seen.began = True
+                    yield event
+                elif not _note(event, seen):
+                    yield event
 
     def _book(self, seen: _Seen) -> None:
         """Settle with the quota what came of this attempt."""

@@ -310,14 +310,19 @@ def _files(typed: str, mark: str = "") -> Iterator[Offer]:
     """Return the files of one folder; names with spaces or quotes would need quoting, and are left out."""
     folder, _, begun = typed.rpartition("/")
     at = f"{folder}/" if "/" in typed else ""
+    for name, is_folder in _entries(os.path.expanduser(at) or "."):
+        plain = name.isprintable() and not set(name) & set(" \"'\\")
+        if plain and (begun.startswith(".") or not name.startswith(".")):
+            yield Offer(f"{mark}{at}{name}{'/' * is_folder}", "folder" if is_folder else "file")
+
+
+def _entries(folder: str) -> list[tuple[str, bool]]:
+    """Return the first names in a folder, and whether each is one itself; none where it cannot be read."""
     try:
-        with os.scandir(os.path.expanduser(at) or ".") as entries:
-            for entry, _ in zip(entries, range(_MOST_FILES), strict=False):
-                plain = entry.name.isprintable() and not set(entry.name) & set(" \"'\\")
-                if plain and (begun.startswith(".") or not entry.name.startswith(".")):
-                    yield Offer(f"{mark}{at}{entry.name}{'/' * entry.is_dir()}", "folder" if entry.is_dir() else "file")
-    except OSError:  # no such folder: there is nothing to offer
-        return
+        with os.scandir(folder) as entries:
+            return [(entry.name, entry.is_dir()) for entry, _ in zip(entries, range(_MOST_FILES), strict=False)]
+    except OSError:
+        return []
 
 
 def _per_million(usd: Decimal) -> str:

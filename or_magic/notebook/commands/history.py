@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ... import neutral
 from ...charges import charges, cost, served
@@ -18,6 +18,7 @@ from ..wordings import Bit, as_html, as_text, compared
 from .command import Command, is_terminal, say
 
 if TYPE_CHECKING:
+    from ...ledger import Ledger
     from ..face import Face
 
 _ASKED_AT_ONCE = 500  # databases take so many values in one question, and more
@@ -136,18 +137,22 @@ def _told_later(face: Face, replies: Sequence[Reply]) -> Mapping[str, Total]:
     found: dict[str, Total] = {}
     if session is None:
         return found
-    columns = ("call_id", "cost_pico", "cost_source")
     try:
-        for begin in range(0, len(ids), _ASKED_AT_ONCE):
-            some = ids[begin : begin + _ASKED_AT_ONCE]
-            where = f"call_id IN ({', '.join('?' * len(some))})"
-            for batch in session.engine.ledger.batches(columns, where, some):
-                for call_id, pico, source in batch:
-                    one = Total.of(None if pico is None or source == "unknown" else from_pico(pico), source)
-                    found[call_id] = found.get(call_id, Total(simulated=session.engine.simulated)) + one
+        for call_id, pico, source in _costs(session.engine.ledger, ids):
+            one = Total.of(None if pico is None or source == "unknown" else from_pico(pico), source)
+            found[call_id] = found.get(call_id, Total(simulated=session.engine.simulated)) + one
     except LedgerError:  # the reply's own words are there
         return {}
     return {call_id: total for call_id, total in found.items() if not total.unknown_calls}
+
+
+def _costs(ledger: Ledger, call_ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Yield id, pico-dollars and source of every attempt of these calls."""
+    for begin in range(0, len(call_ids), _ASKED_AT_ONCE):
+        some = call_ids[begin : begin + _ASKED_AT_ONCE]
+        where = f"call_id IN ({', '.join('?' * len(some))})"
+        for batch in ledger.batches(("call_id", "cost_pico", "cost_source"), where, some):
+            yield from batch
 
 
 COMMANDS = {
