@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from ..content import File, Image, Video
@@ -16,6 +17,9 @@ _VIDEOS = ("mp4", "mpeg", "mpg", "mov", "webm", "m4v")
 _VIDEO_HOSTS = ("youtube.com", "www.youtube.com", "m.youtube.com", "youtu.be")
 _SOUNDS = ("wav", "mp3", "flac", "m4a", "ogg", "aiff", "aac", "opus")
 _PAGES = ("", "html", "htm", "php", "asp", "aspx", "jsp")
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.IPv6Network("::/96")
 
 
 def has_scheme(word: str) -> bool:
@@ -74,7 +78,8 @@ def _place(url: str) -> SplitResult:
 
 
 def _note(place: SplitResult) -> str:
-    host = str(place.hostname).rstrip(".")
+    # As browsers read it: broad digits and dots are digits and dots.
+    host = unicodedata.normalize("NFKC", str(place.hostname)).replace("\u3002", ".").rstrip(".")
     if _is_here(host):
         return f"{host[:80]} is an address of this machine or network: the provider fetches it, and hardly reaches it"
     return ""
@@ -84,9 +89,17 @@ def _is_here(host: str) -> bool:
     if host == "localhost" or host.endswith((".localhost", ".local", ".internal", ".lan", ".home.arpa")):
         return True
     found = _address(host)
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
-        found = found.ipv4_mapped
-    return found is not None and not found.is_global
+    if isinstance(found, ipaddress.IPv6Address):
+        found = _inside(found) or found
+    return found is not None and (found.is_multicast or not found.is_global)
+
+
+def _inside(found: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the address of the old kind that one of the new kind leads to: mapped, 6to4, NAT64 or compatible."""
+    last = int(found) & 0xFFFFFFFF
+    if found in _NAT64 or (found in _COMPATIBLE and last > 1):  # :: and ::1 are its own
+        return ipaddress.IPv4Address(last)
+    return found.ipv4_mapped or found.sixtofour
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
