@@ -82,7 +82,7 @@ def test_as_a_model_and_a_tag(offline: Session, naughty: list[str]) -> None:
             assert "Nothing was sent" in str(error), text
         else:
             assert text in (told["model"], ""), text
-    tagged = [text for text in naughty if text.isprintable() and text][::5]
+    tagged = [text for text in naughty if text.isprintable() and text][::10]
     for text in tagged:
         offline.ask("x", model="offline/plain", tag=text)
     assert tagged == [row["tag"] for row in rows(offline)]
@@ -199,8 +199,9 @@ def test_as_a_property_of_a_schema(offline: Session, naughty: list[str]) -> None
         schema = schema_of(
             {"title": name, "type": "object", "properties": {name: {"type": "integer"}}, "required": [name]}
         )
-        assert [name] == list(wire(schema).body["properties"])
-        assert {name: 1} == read(json.dumps({name: 1}), schema, wrapped=wire(schema).wrapped)[0]
+        sent = wire(schema)
+        assert ([name], False) == (list(sent.body["properties"]), sent.wrapped)
+        assert {name: 1} == read(json.dumps({name: 1}), schema, wrapped=False)[0]
         assert len(schema.name) <= 64
 
 
