@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from .deadlines import Brake, Deadlines
     from .debug import Exchange, Recorder
 
-
 _TELL_USAGE = ("openrouter", "offline")
 _QUERY = Timeouts(first_token_s=20.0, total_s=20.0)
 
@@ -249,8 +248,9 @@ class Gateway:
         options: Any = {"headers": self._attribution.headers(), "timeout": self._timeout(request.timeouts)}
         # A client brought along may read the body to find its address: Azure's does.
         heavy = None if self._theirs else write_heavy(request, ask_usage=self._asks_usage)
+        path = WAYS[request.endpoint].path
         stream = self._client().post(
-            WAYS[request.endpoint].path,
+            path if self._theirs else self.base_url + path,  # a whole address is parsed once, a part of one three times
             cast_to=object,
             body=self.body(request) if heavy is None else None,
             content=heavy,

@@ -61,7 +61,10 @@ def sums_of(limit: Limit) -> tuple[str, tuple[str, ...]]:
 def to_record(row: Row) -> tuple[Any, ...]:
     """Return the values of ``COLUMNS``."""
     # A file name of the system may hold bytes that are no text; the books keep what can be kept.
-    record: list[Any] = [v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for v in _values(row)]
+    record: list[Any] = [
+        value.encode("utf-8", "replace").decode() if isinstance(value, str) and not value.isascii() else value
+        for value in _values(row)
+    ]
     record[_STARTED] = microseconds(row.started_at)
     for place in _PICO:
         if record[place] is not None:

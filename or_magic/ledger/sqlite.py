@@ -27,6 +27,7 @@ _PATIENCE_S = 60.0
 # A log that is begun again often is overwritten instead of growing, and a commit that need not grow its file takes half
 # the time: 132 instead of 257-348 µs measured, in the first 300 commits.
 _WAL_PAGES = 200
+_ASKED_AT_ONCE = 100  # SQLite joins five hundred questions, and no more
 _PLACES = ", ".join("?" * len(COLUMNS))
 _NAMES = ", ".join(COLUMNS)
 # What a row is found by never changes. Were it named below, each settlement would write every index anew: six pages
@@ -200,9 +201,11 @@ class SqliteStore:
 
     def _check_in_place(self) -> None:
         # SQLite goes on writing to a file that was removed, and every commit would succeed.
-        with contextlib.suppress(FileNotFoundError):
+        try:
             if self._file is not None and os.path.samestat(self._file, os.stat(self.path)):
                 return
+        except FileNotFoundError:
+            pass
         self.close()
         raise self._failed(
             "was removed or moved while it was in use. Answers are not affected. Put it back, or a new one is begun."
@@ -258,11 +261,15 @@ class SqliteStore:
 
 
 def _standings(connection: sqlite3.Connection, limits: Sequence[Limit]) -> list[Standing]:
+    """Return how limits stand, by one question for many: each call under a budget asks twice."""
     standings = []
-    for limit in limits:
-        statement, values = sums_of(limit)
-        spent, held = connection.execute(statement, values).fetchone() or (0, 0)
-        standings.append(Standing(limit, from_pico(spent or 0), from_pico(held or 0)))
+    for begin in range(0, len(limits), _ASKED_AT_ONCE):
+        some = limits[begin : begin + _ASKED_AT_ONCE]
+        told = [sums_of(limit) for limit in some]
+        question = " UNION ALL ".join([f"SELECT {place}, * FROM ({each})" for place, (each, _) in enumerate(told)])
+        found = connection.execute(question, [value for _, values in told for value in values])
+        for place, spent, held in sorted(found):
+            standings.append(Standing(some[place], from_pico(spent or 0), from_pico(held or 0)))
     return standings
 
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import SimpleCompletion, context_matcher, provisionalcompleter, rectify_completions
 
-from ..template import unfinished
-
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext
 
@@ -53,12 +51,14 @@ class Completion:
         start = lines[row][:column] if row > first else lines[first][cell.end() : column]
         verbatim = "--verbatim" in lines[first]
         before = "\n".join([*lines[first + 1 : row], start])
+        from ..template import unfinished
+        from .offers import of_cell
+
         hole = None if verbatim else unfinished(before)
         if hole is not None:
             return self._python(hole)
         if row > first:
             return _result("", _Silence())
-        from .offers import of_cell
 
         return self._offered(of_cell(before.lstrip(), self._known()))
 

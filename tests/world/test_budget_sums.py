@@ -154,3 +154,17 @@ def test_a_ledger_that_cannot_be_read_stops_a_call_under_a_budget_and_no_other(t
     ledger.open(row("b"), Terms((limit,), lambda _: Decimal("0.6"), waived=True))
     ledger.open(row("c"), Terms((), lambda _: Decimal("0.6")))
     assert 2 == ledger.waiting()
+
+
+def test_a_thousand_limits_stand_each_for_itself(tmp_path: Path) -> None:
+    """They are asked for together, and SQLite joins no more than five hundred questions."""
+    store = SqliteStore(tmp_path / "ledger.sqlite")
+    for number in (7, 512, 999):
+        store.insert(row(f"r{number}", tag=f"t{number}", held_usd=Decimal(number)))
+    limits = [Limit("tag", Decimal(1000), f"t{number}") for number in range(1000)]
+    found = store.standings(limits)
+    assert limits == [standing.limit for standing in found]
+    assert {7: 7, 512: 512, 999: 999} == {
+        number: int(standing.held_usd) for number, standing in enumerate(found) if standing.held_usd
+    }
+    store.close()
