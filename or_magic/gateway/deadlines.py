@@ -110,6 +110,9 @@ class Deadlines:
         return left_s
 
 
+_SLICE_S = 0.25
+
+
 class Brake:
     """Stops one call for good, from any thread: also an attempt that has not begun yet, and a pause between two."""
 
@@ -133,8 +136,11 @@ class Brake:
 
     def pause(self, seconds: float) -> bool:
         """Wait; False, and at once, when it is or was pulled."""
-        if not self.pulled and self._closed_gate.acquire(timeout=min(max(0.0, seconds), threading.TIMEOUT_MAX)):
-            self._open_gate()  # for whoever waits beside or after this
+        end = time.monotonic() + seconds
+        while not self.pulled and (left_s := end - time.monotonic()) > 0:
+            # In slices: the handler of a signal that comes just before the wait begins runs only when it ends.
+            if self._closed_gate.acquire(timeout=min(left_s, _SLICE_S)):
+                self._open_gate()  # for whoever waits beside or after this
         return not self.pulled
 
     def _open_gate(self) -> None:
