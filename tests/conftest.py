@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import socket
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from .canary import findings, make_canary
 from .protocol.renderers import Marked, Render, markdown_it, mistune
@@ -17,6 +19,12 @@ from .protocol.renderers import Marked, Render, markdown_it, mistune
 IN_CI = os.environ.get("OR_MAGIC_CI") == "1"
 ROOT = Path(__file__).resolve().parent.parent
 SCREENS = ("tests/browser/", "tests/terminal/")
+
+# Property tests: the same examples in every run, and no limit of time, which only a quiet machine would keep.
+settings.register_profile(
+    "same", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,7 +50,26 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             return "screens" if nodeid.startswith(SCREENS) else nodeid.partition("::")[0]
 
+        def _assign_work_unit(self, node: Any) -> None:
+            # First, whatever their number: the worker that takes them has lowered its priority for nothing else yet.
+            if "screens" in self.workqueue:
+                self.workqueue.move_to_end("screens", last=False)
+            super()._assign_work_unit(node)
+
     return Scheduling(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Give way to the worker that looks at screens: of all tests, only a picture may come too late for its watcher."""
+    if not item.nodeid.startswith(SCREENS):
+        _give_way()
+
+
+@functools.cache  # once: each call would lower it further
+def _give_way() -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "nice"):  # not on Windows
+        os.nice(10)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -21,6 +21,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from .guards import HANG_S
+
 OWNER = "owner"
 _UNPRIVILEGED = 65534
 _SETTINGS = {
@@ -105,13 +107,13 @@ class Server:
     def tool(self, program: str, *arguments: str, given: bytes = b"") -> bytes:
         """Run one of the programs that come with the server; return what it printed."""
         command = [str(self._bin / program), *arguments]
-        return subprocess.run(command, input=given, capture_output=True, check=True, timeout=60).stdout
+        return subprocess.run(command, input=given, capture_output=True, check=True, timeout=HANG_S).stdout
 
     def _run(self, program: str, *arguments: str) -> None:
         with (self.folder / "output").open("ab") as output:  # a pipe would be held open by the server
             done = subprocess.run(
                 [str(self._bin / program), *arguments], stdout=output, stderr=output, stdin=subprocess.DEVNULL,
-                cwd="/", env={"PATH": os.environ["PATH"], "LC_ALL": "C"}, timeout=60, **self._as,
+                cwd="/", env={"PATH": os.environ["PATH"], "LC_ALL": "C"}, timeout=HANG_S, **self._as,
             )  # fmt: skip
         if done.returncode:
             log = self._data / "log"

@@ -11,6 +11,8 @@ import pytest
 
 import or_magic
 
+from .guards import HANG_S
+
 PACKAGE = Path(or_magic.__file__).resolve().parent
 
 # Import only what stands before you. A name covers the module or the package of that name, with all inside it.
@@ -204,7 +206,7 @@ def test_nothing_heavy_loads_before_it_is_needed(statement: str) -> None:
         "psutil",
     ]
     code = f"{statement}\nimport sys\nprint([m for m in {heavy} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG_S)
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 

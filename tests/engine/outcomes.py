@@ -66,5 +66,6 @@ OUTCOMES: dict[str, Outcome] = {
 # What the server never reads cannot stand in its count of requests.
 NEVER_READ = frozenset({"refuse"})
 # These cost seconds or megabytes each, so they are drawn less often.
-SLOW = frozenset({"huge-line", "stall", "stall-first", "stall-headers", "slow-headers", "drip", "comments"})
+SILENT = frozenset({"stall", "stall-first", "stall-headers", "slow-headers", "drip", "comments"})
+SLOW = SILENT | {"huge-line"}
 ORDINARY = ("openai/gpt-4o-mini", "openai/gpt-5-mini", "meta-llama/llama-3.3-70b-instruct:free")

@@ -26,6 +26,7 @@ from or_magic.errors import (
 )
 from or_magic.events import Closed, Metered, Notice, Opened, Piece
 
+from ..guards import HANG_S
 from ..world.fixtures import Connect
 from ..world.kit import RawServer, answer, own_threads, png, rows, server_of, statuses, streamed
 
@@ -118,35 +119,35 @@ def test_close_again_is_harmless(offline: Session) -> None:
 
 def test_breaking_off_closes_the_connection(paced: Session) -> None:
     """An open stream goes on costing."""
-    with paced.stream("Hello", model="offline/long:1000") as stream:
+    with paced.stream("Hello", model="offline/long:100000") as stream:
         for number, _ in enumerate(stream):
             if number == 10:
                 break
-    assert server_of(paced).idle(2)
+    assert server_of(paced).idle(HANG_S)
     (billed,) = server_of(paced).billed()
-    assert ("cancelled", True) == (billed.status, billed.completion_tokens < 500)
+    assert ("cancelled", True) == (billed.status, billed.completion_tokens < 50_000)
     assert ["interrupted"] == statuses(paced)
     assert stream.reply.text.startswith(" word")
 
 
 def test_another_thread_closes_a_stream_that_is_being_read(paced: Session) -> None:
     """The stop button; the reader is told."""
-    stream = paced.stream("Hello", model="offline/long:1000")
+    stream = paced.stream("Hello", model="offline/long:100000")
     closer = threading.Thread(target=stream.close)
     with pytest.raises(CallInterruptedError) as caught:
         for event in stream:
             if isinstance(event, Piece) and not closer.ident:
                 closer.start()
-    closer.join(10)
+    closer.join(HANG_S)
     assert caught.value.reply.text.startswith(" word")
-    assert server_of(paced).idle(2)
-    assert server_of(paced).billed()[0].completion_tokens < 500
+    assert server_of(paced).idle(HANG_S)
+    assert server_of(paced).billed()[0].completion_tokens < 50_000
     assert ["interrupted"] == statuses(paced)
 
 
 def test_a_loop_closed_from_another_thread_does_not_end_as_if_it_were_over(paced: Session) -> None:
     """Also if the reader was busy with an event in that very moment."""
-    stream = paced.stream("Hello", model="offline/long:1000")
+    stream = paced.stream("Hello", model="offline/long:100000")
 
     def read() -> None:
         for number, _ in enumerate(stream):
@@ -166,15 +167,15 @@ def test_a_reader_that_comes_while_another_thread_closes_is_told(paced: Session)
 
     def slow(rows: Any, limits: Any) -> Any:
         inside.set()
-        go_on.wait(10)
+        go_on.wait(HANG_S)
         return settle(rows, limits)
 
     store.settle = slow  # type: ignore[method-assign]
-    stream = paced.stream("Hello", model="offline/long:1000")
+    stream = paced.stream("Hello", model="offline/long:100000")
     next(stream)
     closer = threading.Thread(target=stream.close)
     closer.start()
-    assert inside.wait(10)
+    assert inside.wait(HANG_S)
     threading.Timer(0.2, go_on.set).start()
     with pytest.raises(CallInterruptedError):
         list(stream)
@@ -207,17 +208,17 @@ def test_a_stop_before_the_request_left_is_not_lost(offline: Session) -> None:
 
     def slow(row: Any, terms: Any) -> Any:
         inside.set()
-        go_on.wait(10)
+        go_on.wait(HANG_S)
         return insert(row, terms)
 
     store.insert = slow  # type: ignore[method-assign]
     stream = offline.stream("Hello", model="offline/plain")
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(stream.run)
-        assert inside.wait(10)
+        assert inside.wait(HANG_S)
         stream.close()
         go_on.set()
-        assert isinstance(reading.exception(10), CallInterruptedError)
+        assert isinstance(reading.exception(HANG_S), CallInterruptedError)
     assert (0, []) == (server_of(offline).received(), rows(offline))
 
 

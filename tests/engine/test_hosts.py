@@ -14,6 +14,8 @@ import pytest
 
 from or_magic.api import Session
 
+from ..guards import HANG_S
+
 Main = Callable[[], Awaitable[list[str]]]
 ROUNDS = [10, pytest.param(200, marks=pytest.mark.long)]
 
@@ -93,7 +95,7 @@ def test_aask_under_nested_loops(tmp_path: Path) -> None:
     pytest.importorskip("nest_asyncio")
     done = subprocess.run(
         [sys.executable, "-W", "error::ResourceWarning", "-c", _NESTED.format(home=str(tmp_path))],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=HANG_S, check=False,
     )  # fmt: skip
     assert f"{['hello'] * 5}\n" == done.stdout
     assert "" == done.stderr

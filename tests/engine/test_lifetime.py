@@ -22,6 +22,7 @@ from or_magic.gateway.http import Gateway
 from or_magic.ledger import Ledger
 from or_magic.offline import serve
 
+from ..guards import HANG_S
 from ..world.fixtures import Connect
 from ..world.kit import ROOT, own_threads, rows, statuses, until
 
@@ -77,10 +78,10 @@ def test_closing_a_session_ends_its_running_calls_and_books_them(paced: Session)
     """A kernel that shuts down must not leave a meter running."""
     paced.tracker.total()  # the books exist before anybody looks into them
     with ThreadPoolExecutor(4) as pool:
-        running = [pool.submit(paced.ask, f"call {n}", model="offline/long:5000") for n in range(4)]
+        running = [pool.submit(paced.ask, f"call {n}", model="offline/long:100000") for n in range(4)]
         assert until(lambda: len(rows(paced)) == 4 and all(row["generation_id"] for row in rows(paced)))
         paced.close()
-        assert [CallInterruptedError] * 4 == [type(each.exception(10)) for each in running]
+        assert [CallInterruptedError] * 4 == [type(each.exception(HANG_S)) for each in running]
     assert until(lambda: statuses(paced) == ["interrupted"] * 4)
     assert until(lambda: own_threads() == [])
 

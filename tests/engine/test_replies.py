@@ -170,6 +170,7 @@ def test_what_models_wrote_is_inert_in_it(kind: str) -> None:
 def test_those_of_a_kernel_outlive_its_gateway(monkeypatch: pytest.MonkeyPatch, home: object) -> None:
     """Who goes to another gateway has not forgotten what the first one said; without the extension nothing is left."""
     monkeypatch.setenv("OPENROUTER_BASE_URL", "offline")
+    api.forget_choices()  # a test before this one may have asked in this process
     try:
         api.ask("hello", model="offline/echo")
         api.set_settings(base_url="http://127.0.0.1:1/v1")

@@ -6,7 +6,7 @@ import random
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,14 @@ import pytest
 from or_magic.api import Session, connect
 from or_magic.errors import CallError, CallInterruptedError, ConnectionFailedError
 from or_magic.offline.faults import TABLE
-from or_magic.values import Timeouts
 
-from ..world.kit import books, dead_port
-from .outcomes import NEVER_READ, ORDINARY, OUTCOMES, SLOW, Outcome
+from ..guards import HANG_S
+from ..world.kit import LIMITS, books, dead_port
+from .outcomes import NEVER_READ, ORDINARY, OUTCOMES, SILENT, SLOW, Outcome
 
-LIMITS = Timeouts(connect_s=10.0, first_token_s=4.0, idle_s=4.0, total_s=30.0)
+# Who is silent for ever is not waited for that long; everybody else, however busy the machine.
+IMPATIENT = replace(LIMITS, first_token_s=10.0, idle_s=4.0)
+_CHOOSING = threading.Lock()
 OK = OUTCOMES["plain"]
 
 
@@ -84,7 +86,10 @@ def _plan(number: int, model: str, chance: random.Random) -> Plan:
 
 def play(session: Session, nowhere: Session, plan: Plan) -> Seen:
     chosen = nowhere if plan.dead else session
-    stream = chosen.stream(f"{plan.name}: say something.", model=plan.model, tag=plan.name, max_tokens=400)
+    with _CHOOSING:  # a call has the limits of the moment in which it is made
+        timeouts = IMPATIENT if plan.fault in SILENT else LIMITS
+        chosen.engine.settings = replace(chosen.engine.settings, timeouts=timeouts)
+        stream = chosen.stream(f"{plan.name}: say something.", model=plan.model, tag=plan.name, max_tokens=400)
     closer = threading.Timer(plan.close_after_s or 0, stream.close)
     if plan.close_after_s is not None:
         closer.start()
@@ -112,8 +117,8 @@ def run(home: Path, count: int, seed: int) -> None:
             seen = list(pool.map(lambda plan: play(session, nowhere, plan), plans(count, seed)))
         server = session.engine.gateways.server
         assert server is not None
-        assert server.idle(30)
-        session.engine.reconciler.wait(30)
+        assert server.idle(HANG_S)
+        assert session.engine.reconciler.wait(HANG_S)
         session.reconcile()
         ours, theirs = books(session.engine.ledger.path), server.billed()
         assert [] == books(home / "nowhere" / "ledger.sqlite")

@@ -15,13 +15,14 @@ import pytest
 from or_magic.__main__ import main
 from or_magic.features.report_page import MARK
 
+from ..guards import HANG_S
 from .notebooks import cell, notebook, receipt
 
 
 def run(*words: object, folder: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "or_magic", *map(str, words)],
-        capture_output=True, encoding="utf-8", timeout=60, cwd=folder, check=False,
+        capture_output=True, encoding="utf-8", timeout=HANG_S, cwd=folder, check=False,
         env=os.environ | {"PYTHONIOENCODING": "utf-8"} | environment,
     )  # fmt: skip
 

@@ -33,6 +33,7 @@ from or_magic.features.plots.paper import ALARM, COLOURS, OTHER, X_INK, Y_INK, d
 from or_magic.features.plots.spread import MOST_DOTS, MOST_ROWS
 from or_magic.values import Row
 
+from ..guards import HANG_S
 from .rows import ledger_of, row, tracker_of, unknown
 
 PICTURES = [None, "model", "day", "cell", "latency", "speed"]
@@ -626,7 +627,7 @@ def test_a_notebook_shows_each_plot_once(tmp_path: Path, monkeypatch: pytest.Mon
     )
     cells = [nbformat.v4.new_code_cell(code) for code in (begin + "tracker.plot()", *CELLS.values())]
     notebook = nbformat.v4.new_notebook(cells=cells)
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=HANG_S, kernel_name="python3").execute()
     for name, cell in zip(("the first cell of all", *CELLS), notebook.cells, strict=True):
         pictures = [output for output in cell.outputs if "image/png" in output.get("data", {})]
         assert 1 == len(pictures), name

@@ -24,6 +24,7 @@ from or_magic.features.report import figures
 from or_magic.notebook.words import receipt as written
 from or_magic.values import Reply, Usage
 
+from ..guards import HANG_S
 from .notebooks import cell, notebook, receipt
 from .rows import row, tracker_of, unknown
 
@@ -399,5 +400,5 @@ def test_reading_receipts_loads_neither_pandas_nor_ipython(tmp_path: Path) -> No
         f"import sys; from or_magic.__main__ import main; main(['report', {str(path)!r}]); "
         "print({'pandas', 'numpy', 'IPython', 'openai', 'sqlite3', 'matplotlib'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG_S)
     assert "set()" == done.stdout.strip().splitlines()[-1]

@@ -27,6 +27,7 @@ from or_magic.ledger import Ledger
 from or_magic.ledger.sqlite import SqliteStore
 from or_magic.values import Row, Total, to_pico
 
+from ..guards import HANG_S
 from .rows import BEGIN, ledger_of, row, tracker_of, unknown
 
 DESIGN = [
@@ -302,7 +303,7 @@ def test_every_write_is_seen(tmp_path: Path) -> None:
     ledger.settle(replace(call, status="ok", cost_usd=Decimal("0.5"), cost_source="reconciled"))
     assert [0.5] == list(tracker.frame()["cost_usd"])
     code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(\"UPDATE calls SET tag='x'\"); c.commit()"
-    subprocess.run([sys.executable, "-c", code, str(ledger.path)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code, str(ledger.path)], check=True, timeout=HANG_S)
     assert ["x"] == list(tracker.frame()["tag"])
     other = unknown(status="open")
     ledger.open(other)
@@ -357,5 +358,5 @@ def test_reading_does_not_hold_up_writing(tmp_path: Path) -> None:
 def test_importing_the_tracker_loads_neither_pandas_nor_matplotlib() -> None:
     """The status line asks it for a total after every cell."""
     code = "import sys, or_magic.features.tracker; print({'pandas', 'numpy', 'matplotlib'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG_S)
     assert "set()" == done.stdout.strip()

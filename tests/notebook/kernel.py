@@ -9,6 +9,8 @@ from typing import Any
 
 from jupyter_client.manager import start_new_kernel
 
+from ..guards import HANG_S
+
 
 @dataclass
 class Run:
@@ -57,14 +59,14 @@ class Kernel:
     def __init__(self) -> None:
         # The kernel chooses its own way to draw, as it does for a person.
         environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-        self.manager, self.client = start_new_kernel(kernel_name="python3", startup_timeout=60, env=environment)
+        self.manager, self.client = start_new_kernel(kernel_name="python3", startup_timeout=HANG_S, env=environment)
 
     def run(
         self,
         code: str,
         *,
         watched: bool = True,
-        limit_s: float = 60.0,
+        limit_s: float = HANG_S,
         interrupt_after: str | None = None,
         cell: str | None = None,
     ) -> Run:

@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from ..guards import HANG_S
 from .kernel import Kernel, Run
 
 MODEL = "openai/gpt-5-mini"
@@ -177,5 +178,5 @@ def test_names_of_conversations_are_completed(kernel: Kernel) -> None:
     ask(kernel, "zebra", "a", "one")
     for text in ("%%or -c ze", "%or chat show ze"):
         kernel.client.complete(text, len(text))
-        reply = kernel.client.get_shell_msg(timeout=30)["content"]
+        reply = kernel.client.get_shell_msg(timeout=HANG_S)["content"]
         assert ["zebra"] == reply["matches"], text

@@ -13,6 +13,7 @@ from or_magic.notebook.commands import COMMANDS
 from or_magic.notebook.offers import Known, about_model, of_cell, of_command
 from or_magic.template import unfinished
 
+from ..guards import HANG_S
 from .kernel import Kernel
 
 CHEAP = "openai/gpt-5-mini"
@@ -58,7 +59,7 @@ class Asker:
         client = self._kernel.client
         sent = client.complete(marked.replace("|", "", 1), cursor)
         while True:
-            reply = client.get_shell_msg(timeout=30)
+            reply = client.get_shell_msg(timeout=HANG_S)
             if reply["parent_header"].get("msg_id") == sent:
                 return dict(reply["content"])
 
@@ -362,7 +363,7 @@ def test_help_of_the_magic_is_the_help(at: Asker, kernel: Kernel, name: str) -> 
 def test_contextual_help_finds_the_magic(at: Asker, kernel: Kernel) -> None:
     """Lab's inspector asks with the cursor; ipykernel finds no ``or`` there, it takes it for Python's."""
     sent = kernel.client.inspect("%%openrouter", 8)
-    while (reply := kernel.client.get_shell_msg(timeout=30))["parent_header"].get("msg_id") != sent:
+    while (reply := kernel.client.get_shell_msg(timeout=HANG_S))["parent_header"].get("msg_id") != sent:
         continue
     assert "--temperature" in reply["content"]["data"]["text/plain"]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ..guards import HANG_S
 from .kernel import Kernel
 
 
@@ -262,7 +263,7 @@ def test_ipython_config_is_read_when_the_extension_loads(
     script = "import or_magic as orm; print(orm.ask('hi').text and orm.tracker.frame().model_requested.iloc[-1])"
     done = subprocess.run(
         [sys.executable, "-m", "IPython", "--colors=NoColor", "-c", script if "api_key" not in config and "ftp" not in config else "1"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        cwd=tmp_path, capture_output=True, text=True, timeout=HANG_S,
     )  # fmt: skip
     assert words in done.stdout + done.stderr
     assert "abcdefghijkl" not in done.stdout + done.stderr

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ..guards import SOON_S
 from .kernel import Kernel
 
 
@@ -127,7 +128,7 @@ def test_an_interrupt_closes_the_connection_and_books_the_row(kernel: Kernel) ->
     assert "'interrupted'" == kernel.value("__import__('or_magic').tracker.frame(all=True).status.iloc[-1]")
     assert "'interrupted'" == kernel.value("_or.status")
     server = "__import__('or_magic').api.current().engine.gateways.server"
-    kernel.run(f"while {server}.billed()[-1].status == 'ok': pass", limit_s=10)
+    assert "True" == kernel.value(f"{server}.idle({SOON_S})")
     assert "'cancelled'" == kernel.value(f"{server}.billed()[-1].status")
     assert "ok" == kernel.run("%%or\nthe next cell works").status
 

@@ -14,6 +14,8 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from ..guards import HANG_S
+
 WORDS = "Name three rivers and a bridge."
 CELLS = (
     "%load_ext or_magic\n%or use offline",
@@ -46,7 +48,7 @@ def _command(*words: str | Path) -> Callable[[Path, Path, dict[str, str]], int]:
             [sys.executable, "-m", *filled],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=HANG_S,
             env=environment,
             cwd=path.parent,
             check=False,
@@ -59,7 +61,7 @@ def _command(*words: str | Path) -> Callable[[Path, Path, dict[str, str]], int]:
 
 def _nbclient(path: Path, out: Path, environment: dict[str, str]) -> int:
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(path.parent)}})
+    client = NotebookClient(notebook, timeout=HANG_S, resources={"metadata": {"path": str(path.parent)}})
     try:
         client.execute(env=environment)
     except CellExecutionError:  # what it says is looked at in the file
@@ -126,7 +128,7 @@ def test_an_exported_page_tells_answer_and_status_once(
     """A report for somebody without Jupyter: rendered, readable, nothing twice, no warning on the way."""
     done = subprocess.run(
         [sys.executable, "-m", "jupyter", "nbconvert", "--to", form, "--stdout", "--log-level", "WARN", str(executed)],
-        capture_output=True, text=True, timeout=120, env=environment, check=True,
+        capture_output=True, text=True, timeout=HANG_S, env=environment, check=True,
     )  # fmt: skip
     page = done.stdout
     # One for each of the two answers that were asked for.

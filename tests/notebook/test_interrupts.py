@@ -1,19 +1,26 @@
-"""R13: an interrupt at any moment of a call closes the connection, keeps the text, books the row and fails the cell."""
+"""R13: an interrupt at any moment of a call closes the connection, keeps the text, books the row and fails the cell.
+
+How soon is measured by benchmarks/bench_display.py. Here nothing would end by itself before a minute and more has
+passed: what has ended long before then was ended by the interrupt.
+"""
 
 from __future__ import annotations
 
 import ast
+import math
 import random
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from or_magic.offline import Server, serve
 
+from ..guards import AGES_S, HANG_S, SOON_S
 from ..world.kit import until
 from .kernel import Kernel, Run
 
@@ -26,8 +33,6 @@ MOMENTS = {
     "offline/comments": 0.2,  # comments for ever
     "offline/plain": 0.03,  # it may be complete by then
 }
-CLOSED_S = 0.25  # what the server may need to see it (R13: p99 0.1, at most 0.25)
-FAILED_S = 0.5
 
 
 @pytest.fixture(scope="module")
@@ -48,41 +53,50 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kernel, Se
             kernel.close()
 
 
-def press(kernel: Kernel, cell: str, after_s: float) -> tuple[Run, float, float]:
-    """Run a cell, interrupt it, and return what it did, when the interrupt was sent and when the cell had failed."""
+def began(run: Run) -> bool:
+    """Whether the kernel has begun with the cell."""
+    return any(message["msg_type"] == "execute_input" for message in run.messages)
+
+
+def press(
+    kernel: Kernel, cell: str, after_s: float = 0.0, ready: Callable[[Run], bool] = began
+) -> tuple[Run, float, float]:
+    """Run a cell, interrupt it ``after_s`` after it was ``ready``, and return what it did, when, and when it had failed.
+
+    The moment of the interrupt is 0 where the cell had ended before.
+    """
     sent = kernel.client.execute(cell, allow_stdin=True)
-    run, pressed = Run(), 0.0
-    due = None
-    end = time.monotonic() + 20
+    run, pressed, due = Run(), 0.0, math.inf
+    end = time.monotonic() + HANG_S
     while time.monotonic() < end:
-        if due is not None and not pressed and time.monotonic() >= due:
+        if due == math.inf and ready(run):
+            due = time.monotonic() + after_s
+        if not pressed and time.monotonic() >= due:
             pressed = time.monotonic()
             kernel.manager.interrupt_kernel()
-        wait_s = 0.002 if due is not None and not pressed else 0.05
-        if kernel.client.iopub_channel.msg_ready() or kernel.client.iopub_channel.socket.poll(int(wait_s * 1000)):
-            message = kernel.client.get_iopub_msg(timeout=1)
-            if message["parent_header"].get("msg_id") != sent:
-                continue
-            run.messages.append(message)
-            state = message["content"].get("execution_state")
-            if message["msg_type"] == "execute_input":
-                due = time.monotonic() + after_s
-            if message["msg_type"] == "status" and state == "idle":
-                break
+        if not kernel.client.iopub_channel.socket.poll(50 if pressed else 2):
+            continue
+        message = kernel.client.get_iopub_msg(timeout=HANG_S)
+        if message["parent_header"].get("msg_id") != sent:
+            continue
+        run.messages.append(message)
+        if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+            break
     while run.reply.get("parent_header", {}).get("msg_id") != sent:
-        run.reply = kernel.client.get_shell_msg(timeout=5)
+        run.reply = kernel.client.get_shell_msg(timeout=HANG_S)
     run.status = run.reply["content"]["status"]
     return run, pressed, time.monotonic()
 
 
-def check(kernel: Kernel, server: Server, model: str, after_s: float) -> str:
-    """Interrupt one call and return how it ended: not begun, complete, or interrupted."""
-    run, pressed, failed = press(kernel, f"%%or {model} -t 0.5\nhello", after_s)
+def check(kernel: Kernel, server: Server, model: str, after_s: float, *, sent: bool) -> str:
+    """Interrupt one call, perhaps not before it was ``sent``, and return how it ended: not begun, complete, or interrupted."""
+    ready = (lambda _: not server.idle(0.0)) if sent else began
+    run, pressed, failed = press(kernel, f"%%or {model} -t 0.5\nhello", after_s, ready)
     if not pressed:  # it was quicker than the finger
         assert "ok" == run.status
         return "complete"
-    assert server.idle(CLOSED_S), f"{model} after {after_s}: the connection is still open"
-    assert failed - pressed < FAILED_S, f"{model} after {after_s}: {failed - pressed:.3f} s"
+    assert server.idle(SOON_S), f"{model} after {after_s}: the connection is still open"
+    assert failed - pressed < SOON_S, f"{model} after {after_s}: {failed - pressed:.3f} s"
     if run.status == "ok":  # the interrupt came after the cell's last instruction
         return "complete"
     name = run.reply["content"]["ename"]
@@ -107,9 +121,11 @@ def test_an_interrupt_at_any_moment(place: tuple[Kernel, Server], rounds: int) -
     received = server.received()
     for number in range(rounds):
         model = list(MOMENTS)[number % len(MOMENTS)]
-        ends.append(check(kernel, server, model, chance.uniform(0, MOMENTS[model])))
+        sent = bool(number // len(MOMENTS) % 2)
+        ends.append(check(kernel, server, model, chance.uniform(0, MOMENTS[model]), sent=sent))
     assert rounds == len(ends)
-    assert ends.count("interrupted") > rounds / 2
+    # Of the half that was not interrupted before it was sent, all but a plain answer, which may be complete.
+    assert ends.count("interrupted") > rounds / 3
     new = f"orm.tracker.frame()[{before}:]"
     rows = kernel.value(f"{new}.status.value_counts().to_dict()")
     assert "'open'" not in rows
@@ -147,11 +163,19 @@ def test_waiting_for_a_connection_can_be_interrupted(fresh_kernel: Kernel, tmp_p
             second.setblocking(False)
             second.connect_ex(("127.0.0.1", port))
             fresh_kernel.run(f"os.environ['OPENROUTER_BASE_URL'] = 'http://127.0.0.1:{port}/v1'\n%load_ext or_magic")
-            fresh_kernel.run("import or_magic as orm, openai, httpx2; orm.tracker.total()")
-            run, pressed, failed = press(fresh_kernel, "%%or a/b\nhello", 1.0)
+            fresh_kernel.run(
+                "import or_magic as orm, openai, httpx2; from or_magic import api; from or_magic.values import Timeouts\n"
+                f"api.set_settings(timeouts=Timeouts(*[{AGES_S}] * 4)); orm.tracker.total()"
+            )
+            process = psutil.Process(int(fresh_kernel.value("os.getpid()")))
+
+            def connecting(_: Run) -> bool:
+                return any(each.status == psutil.CONN_SYN_SENT for each in process.net_connections("tcp"))
+
+            run, pressed, failed = press(fresh_kernel, "%%or a/b\nhello", 0.1, connecting)
     assert pressed
     assert "CallInterruptedError" == run.reply["content"]["ename"], run.error
-    assert failed - pressed < FAILED_S
+    assert failed - pressed < SOON_S
     assert 1 == len(run.error)
 
 
@@ -167,10 +191,10 @@ def test_pressing_twice_does_no_harm(place: tuple[Kernel, Server]) -> None:
         for _ in range(3):
             kernel.manager.interrupt_kernel()
         while True:
-            reply = kernel.client.get_shell_msg(timeout=10)
+            reply = kernel.client.get_shell_msg(timeout=HANG_S)
             if reply["parent_header"].get("msg_id") == sent:
                 break
         assert "error" == reply["content"]["status"]
-        assert server.idle(CLOSED_S)
+        assert server.idle(SOON_S)
         assert "ok" == kernel.run("1").status or "ok" == kernel.run("1").status  # a press may hit the next cell
         assert "'interrupted'" == kernel.value("orm.tracker.frame().status.iloc[-1]")

@@ -16,6 +16,7 @@ import pytest
 import zmq
 
 from ..canary import make_canary
+from ..guards import HANG_S
 from ..world.kit import Asked, RawServer, play_answer, response
 from .kernel import Kernel, Run
 
@@ -83,7 +84,7 @@ def typing(kernel: Kernel, text: str | None) -> Iterator[list[dict[str, Any]]]:
     def answer() -> None:
         # Not by the client's own methods: they leave an event loop behind in every thread.
         channel = zmq.Socket.shadow(kernel.client.stdin_channel.socket.underlying)
-        if channel.poll(60_000):
+        if channel.poll(1000 * HANG_S):
             _, message = kernel.client.session.recv(channel)
             questions.append(message["content"])
             if text is None:
@@ -94,7 +95,7 @@ def typing(kernel: Kernel, text: str | None) -> Iterator[list[dict[str, Any]]]:
     thread = threading.Thread(target=answer)
     thread.start()
     yield questions
-    thread.join(60)
+    thread.join(HANG_S)
 
 
 def typed(kernel: Kernel, command: str, text: str | None) -> Run:

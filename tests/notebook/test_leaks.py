@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from ..guards import HANG_S
 from .kernel import Kernel
 
 _MEASURE = """
@@ -48,7 +49,7 @@ def measured(kernel: Kernel) -> dict[str, int]:
 
 def settled(kernel: Kernel, before: dict[str, int]) -> None:
     """Nothing more than before; the kernel itself collects the pipes of threads that have drawn every ten seconds."""
-    wait = f"import time\nfor _ in range(60):\n    if measure()['fds'] <= {before['fds']}:\n        break\n    time.sleep(0.5)"
+    wait = f"import time\nfor _ in range({2 * int(HANG_S)}):\n    if measure()['fds'] <= {before['fds']}:\n        break\n    time.sleep(0.5)"
     assert "ok" == kernel.run(wait).status
     after = measured(kernel)
     for kind in ("fds", "threads", "sockets"):
@@ -63,8 +64,9 @@ def test_many_streams_leave_nothing(fresh_kernel: Kernel, count: int) -> None:
     fresh_kernel.run("api.use(orm.connect(offline=True))")
     # All threads that draw, each of which the kernel gives a pipe.
     fresh_kernel.run(
-        "import time\nfrom or_magic.notebook import _faces\n(face,) = _faces.values()\nface._warmer.close()\n"
-        "list(face.painters.map(lambda number: (print(number), time.sleep(0.2)), range(4)))"
+        "from or_magic.notebook import _faces\n(face,) = _faces.values()\nface._warmer.close()\n"
+        "together = threading.Barrier(4)\n"
+        f"list(face.painters.map(lambda number: (print(number), together.wait({HANG_S})), range(4)))"
     )
     # What is kept on purpose (the last 500 wordings and answers) must be there before it is measured.
     before = streams(fresh_kernel, 100 if count < 1000 else 600)
@@ -107,7 +109,7 @@ def test_a_restarted_kernel_begins_anew_and_the_ledger_stays(fresh_kernel: Kerne
     fresh_kernel.run("%%or\nhello")
     home = fresh_kernel.value("os.environ['OR_MAGIC_HOME']")
     fresh_kernel.manager.restart_kernel(now=True)
-    fresh_kernel.client.wait_for_ready(timeout=60)
+    fresh_kernel.client.wait_for_ready(timeout=HANG_S)
     fresh_kernel.run(
         f"import os; os.environ['OR_MAGIC_HOME'] = {home}\n%load_ext or_magic\n%or use offline\nimport or_magic as orm"
     )
@@ -157,9 +159,9 @@ def test_a_closed_kernel_leaves_no_process_behind(fresh_kernel: Kernel) -> None:
     fresh_kernel.run("%load_ext or_magic\n%or use offline")
     pid = int(fresh_kernel.value("os.getpid()"))
     fresh_kernel.client.execute("%%or offline/long:100000\nhello", allow_stdin=True)
-    while fresh_kernel.client.get_iopub_msg(timeout=20)["msg_type"] != "display_data":
+    while fresh_kernel.client.get_iopub_msg(timeout=HANG_S)["msg_type"] != "display_data":
         continue
     process = psutil.Process(pid)
     children = process.children(recursive=True)
     fresh_kernel.manager.shutdown_kernel(now=False)
-    assert [] == psutil.wait_procs([process, *children], timeout=10)[1]
+    assert [] == psutil.wait_procs([process, *children], timeout=HANG_S)[1]

@@ -18,6 +18,7 @@ from or_magic.ledger.sqlite import SqliteStore
 from or_magic.values import Row, to_pico
 
 from ..features.notebooks import cell, notebook, receipt
+from ..guards import HANG_S
 from .kernel import Kernel
 
 CELLS = (
@@ -40,7 +41,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     book = nbformat.v4.new_notebook()
     book.cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    NotebookClient(book, timeout=60, allow_errors=True, kernel_name="python3").execute(
+    NotebookClient(book, timeout=HANG_S, allow_errors=True, kernel_name="python3").execute(
         env=environment | {"OR_MAGIC_HOME": str(folder)}
     )
     nbformat.write(book, folder / "study.ipynb")

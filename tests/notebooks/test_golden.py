@@ -12,6 +12,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from ..guards import HANG_S
+
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
@@ -32,7 +34,7 @@ def test_there_are_notebooks() -> None:
 def test_it_runs_from_top_to_bottom(path: Path, tmp_path: Path, environment: dict[str, str]) -> None:
     """Offline, and every cell that may fail says so by its tag."""
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}})
+    client = NotebookClient(notebook, timeout=HANG_S, resources={"metadata": {"path": str(tmp_path)}})
     client.execute(env=environment)
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
 
@@ -45,7 +47,7 @@ def test_it_gives_exactly_the_outputs_it_shows(path: Path, environment: dict[str
             sys.executable, "-m", "pytest", "--nbval", "--nbval-sanitize-with", str(FOLDER / "sanitize.cfg"),
             "-p", "no:cacheprovider", "-o", "addopts=", "-o", "filterwarnings=", str(path),
         ],
-        capture_output=True, text=True, timeout=120, cwd=FOLDER, env=environment, check=False,
+        capture_output=True, text=True, timeout=HANG_S, cwd=FOLDER, env=environment, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:]
     assert " passed" in done.stdout

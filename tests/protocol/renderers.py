@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
+from ..guards import HANG_S
+
 Render = Callable[[Sequence[str]], list[str]]
 
 _PLAIN = (
@@ -122,4 +124,4 @@ class Marked:
 
     def close(self) -> None:
         """End the process."""
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=HANG_S)

@@ -21,6 +21,7 @@ from or_magic.ledger import Ledger
 from or_magic.ledger.sqlite import SqliteStore
 from or_magic.offline import Server
 
+from ..guards import HANG_S
 from .disk import Disk
 from .kit import LIMITS
 
@@ -201,7 +202,7 @@ def session(case: Case, server: Server, **settings: Any) -> Iterator[Session]:
     ledger = Ledger(store)
     with connect(base_url=server.url, home=case.home, timeouts=LIMITS, ledger=ledger, **settings) as running:
         yield running
-        running.engine.reconciler.wait(10)
+        assert running.engine.reconciler.wait(HANG_S)
 
 
 def ask(running: Session, name: str, **options: Any) -> None:

@@ -13,7 +13,7 @@ from or_magic.api import Session, connect
 from .kit import LIMITS, RawServer, Simulator, hard_deadline, play_answer
 
 Connect = Callable[..., Session]
-LIMIT_S = 240.0  # a hang, not a busy machine: the longest takes half a minute on a quiet one
+LIMIT_S = 600.0  # a hang, not a busy machine: the longest takes half a minute on a quiet one
 
 
 @pytest.fixture(autouse=True)

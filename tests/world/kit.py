@@ -27,13 +27,14 @@ from or_magic.api import Session
 from or_magic.offline import Server
 from or_magic.values import Row, Timeouts
 
+from ..guards import HANG_S
+
 ROOT = Path(__file__).resolve().parents[2]
-LIMITS = Timeouts(connect_s=5.0, first_token_s=10.0, idle_s=10.0, total_s=30.0)
-PATIENT = Timeouts(connect_s=10.0, first_token_s=30.0, idle_s=30.0, total_s=60.0)
+LIMITS = Timeouts(connect_s=HANG_S, first_token_s=HANG_S, idle_s=HANG_S, total_s=2 * HANG_S)
 
 
 @contextlib.contextmanager
-def hard_deadline(limit_s: float) -> Iterator[None]:
+def hard_deadline(limit_s: float = HANG_S) -> Iterator[None]:
     """Fail what is inside with an error of the main thread, wherever it waits, instead of hanging."""
 
     def ring(*_: object) -> None:
@@ -48,18 +49,37 @@ def hard_deadline(limit_s: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+@contextlib.contextmanager
+def opened(ledger: Path) -> Iterator[sqlite3.Connection | None]:
+    """Open the file of a ledger as it is; None where there is none yet, for a bare ``connect`` would leave an empty one."""
+    if not ledger.exists():
+        yield None
+        return
+    address = f"{ledger.absolute().as_uri()}?mode=rw"  # not ``ro``: a crash may have left a log that has to be played
+    with contextlib.closing(sqlite3.connect(address, uri=True, timeout=HANG_S)) as connection:
+        yield connection
+
+
+def records(ledger: Path, table: str) -> list[sqlite3.Row]:
+    """Return the rows of a table by its first column; none where there is no such table yet."""
+    with opened(ledger) as connection:
+        if connection is None:
+            return []
+        connection.row_factory = sqlite3.Row
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is None:
+            return []
+        return list(connection.execute(f"SELECT * FROM {table} ORDER BY 1"))
+
+
 def books(ledger: Path) -> list[dict[str, Any]]:
     """Return every row of a ledger's file, read with a bare connection; none where there is no table yet."""
-    with contextlib.closing(sqlite3.connect(ledger, timeout=30)) as connection:
-        connection.row_factory = sqlite3.Row
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'calls'").fetchone() is None:
-            return []
-        return [dict(record) for record in connection.execute("SELECT * FROM calls ORDER BY id")]
+    return [dict(record) for record in records(ledger, "calls")]
 
 
 def integrity(ledger: Path) -> str:
     """Return what SQLite thinks of the file."""
-    with contextlib.closing(sqlite3.connect(ledger, timeout=30)) as connection:
+    with opened(ledger) as connection:
+        assert connection is not None, f"there is no {ledger}"
         return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
 
 
@@ -73,10 +93,7 @@ def wrong_sums(ledger: Path) -> list[str]:
         for key in keys + [("tag", each["tag"])] * (each["tag"] is not None):
             before = added.get(key, (0, 0))
             added[key] = (before[0] + spent, before[1] + held)
-    with contextlib.closing(sqlite3.connect(ledger, timeout=30)) as connection:
-        known_tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'sums'").fetchone()
-        kept = list(connection.execute("SELECT * FROM sums")) if known_tables else []
-    found = {(scope, key): (spent, held) for scope, key, spent, held in kept}
+    found = {(scope, key): (spent, held) for scope, key, spent, held in records(ledger, "sums")}
     return [f"sum {key}" for key in {*added, *found} if added.get(key, (0, 0)) != found.get(key, (0, 0))]
 
 
@@ -91,7 +108,7 @@ def row(name: str, **facts: Any) -> Row:
     return Row(**(told | facts))
 
 
-def until(condition: Callable[[], object], limit_s: float = 10.0) -> bool:
+def until(condition: Callable[[], object], limit_s: float = HANG_S) -> bool:
     """Return whether ``condition`` came true in time."""
     end = time.monotonic() + limit_s
     while not condition():
@@ -125,7 +142,7 @@ class Simulator:
 
     def ledger(self) -> list[dict[str, Any]]:
         """Return the simulator's own books."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/offline/ledger", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/offline/ledger", timeout=HANG_S) as answer:
             told: list[dict[str, Any]] = json.loads(answer.read(), parse_float=Decimal)["data"]
         return told
 
@@ -141,7 +158,7 @@ class Simulator:
     def close(self) -> None:
         """End the process."""
         self.process.kill()  # also if a test has stopped it
-        self.process.wait(10)
+        self.process.wait(HANG_S)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
@@ -185,7 +202,7 @@ class RawServer:
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
         for thread in self._threads:
-            thread.join(5)
+            thread.join(HANG_S)
 
     @property
     def url(self) -> str:

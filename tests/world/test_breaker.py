@@ -16,6 +16,7 @@ from or_magic.errors import CallInterruptedError, CircuitOpenError, ConnectionFa
 from or_magic.events import Closed, Event, Opened, Piece, Send
 from or_magic.middleware.breaker import Breakers, Fuse, Permit, breaker
 
+from ..guards import HANG_S
 from .streams import Attempt, Script, Time, asking, failure, good, last, reset, timeout, unreachable
 
 GATEWAY = "openrouter"
@@ -293,13 +294,13 @@ def test_exactly_one_of_64_threads_probes() -> None:
 
         def send(request: Any, sent: Any = sent, hold: Any = hold, attempt: Any = attempt) -> Any:
             sent.append(1)
-            hold.wait(30)
+            hold.wait(HANG_S)
             yield from attempt
 
         ends: list[Closed] = []
 
         def ask(send: Any = send, start: Any = start, hold: Any = hold, ends: Any = ends) -> None:
-            start.wait(30)
+            start.wait(HANG_S)
             ends.append(last(breaker(send, rig.breakers, GATEWAY)(asking())))
             if len(ends) == 63:
                 hold.set()

@@ -19,7 +19,8 @@ from or_magic.errors import CallError, OptionError, OverBudget, SettingsError
 from or_magic.events import Notice
 from or_magic.values import from_pico
 
-from .kit import PATIENT, ROOT, Simulator, books, rows, server_of
+from ..guards import HANG_S
+from .kit import LIMITS, ROOT, Simulator, books, rows, server_of
 
 MODEL = "anthropic/claude-haiku-4.5"
 # Each thread asks until it is stopped; every stop is told with what it was justified by.
@@ -28,9 +29,9 @@ import json, sys, threading
 from decimal import Decimal
 import or_magic as orm
 from or_magic.errors import OverBudget
-from tests.world.kit import PATIENT
+from tests.world.kit import LIMITS
 url, home, usd, threads, model = sys.argv[1:]
-session = orm.connect(base_url=url, home=home, total_budget=usd, timeouts=PATIENT)
+session = orm.connect(base_url=url, home=home, total_budget=usd, timeouts=LIMITS)
 said = threading.Lock()
 def tell(**facts):
     with said:
@@ -78,14 +79,14 @@ def _spend(home: Path, usd: str, processes: int, threads: int, killed: int) -> l
 def _after_some_calls(simulator: Simulator) -> None:
     """Return when the simulator has billed a few calls more: then some are under way in every worker."""
     before = len(simulator.ledger())
-    end = time.monotonic() + 30
+    end = time.monotonic() + HANG_S
     while len(simulator.ledger()) < before + random.randint(1, 20) and time.monotonic() < end:
         time.sleep(0.002)
 
 
 def _settle(simulator: Simulator, home: Path) -> None:
     """Ask for what broke off, as the next kernel does by itself."""
-    with connect(base_url=simulator.url, home=home, timeouts=PATIENT) as session:
+    with connect(base_url=simulator.url, home=home, timeouts=LIMITS) as session:
         session.reconcile()
 
 
@@ -306,11 +307,11 @@ def test_the_environment_s_budget_is_for_real_money(
     with connect(offline=True, home=home) as session:
         assert session.tracker.budget().empty
         assert "ok" == session.ask("Hello", model=MODEL).status
-    with connect(base_url=simulator.url, home=home, timeouts=PATIENT) as session:
+    with connect(base_url=simulator.url, home=home, timeouts=LIMITS) as session:
         assert ["day"] == list(session.tracker.budget().index)
         with pytest.raises(OverBudget, match="Today's budget"):
             session.ask("Hello", model=MODEL, max_tokens=2000)
-    with connect(base_url=simulator.url, home=home, timeouts=PATIENT, daily_budget="off") as session:
+    with connect(base_url=simulator.url, home=home, timeouts=LIMITS, daily_budget="off") as session:
         assert session.tracker.budget().empty
 
 

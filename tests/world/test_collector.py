@@ -76,7 +76,7 @@ def test_an_entry_that_comes_while_another_is_written_down_waits_for_the_next(tm
     spool = Spool(tmp_path / "ledger.sqlite")
     entry = _Collecting(op="one")
     entry.spool = spool
-    with hard_deadline(10):
+    with hard_deadline():
         spool.append(entry)
         spool.append({"op": "last"})
     assert ["one", "other", "last"] == [entry["op"] for entry in _drained(spool)]
@@ -92,7 +92,7 @@ def test_an_entry_that_comes_while_others_are_drained_is_not_lost(tmp_path: Path
         spool.append({"op": "other"})
         return ()
 
-    with hard_deadline(10):
+    with hard_deadline():
         spool.drain(write)
     assert ["other"] == [entry["op"] for entry in _drained(spool)]
 

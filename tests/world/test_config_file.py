@@ -20,6 +20,7 @@ from or_magic.errors import OptionError, SettingsError
 from or_magic.setting_kinds import BUDGETS, PLAIN
 from or_magic.settings import Settings
 
+from ..guards import HANG_S
 from .kit import ROOT
 
 KEY = "-".join(["sk", "or", "v1", "0123456789abcdef" * 4])
@@ -273,7 +274,7 @@ def test_kernels_that_write_at_once_lose_nothing(home: Path) -> None:
         subprocess.Popen([sys.executable, "-c", code, str(home), str(number)], cwd=ROOT, stderr=subprocess.PIPE)
         for number in range(4)
     ]
-    assert [b""] * 4 == [process.communicate(timeout=60)[1] for process in running]
+    assert [b""] * 4 == [process.communicate(timeout=HANG_S)[1] for process in running]
     expected = {f"a{number}-{n}": f"m/{n}" for number in range(4) for n in range(15)}
     assert expected == read_config(home).aliases
     assert [FILE_NAME] == os.listdir(home)

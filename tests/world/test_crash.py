@@ -19,7 +19,8 @@ from or_magic.api import connect
 from or_magic.ledger.record import to_json
 from or_magic.offline import Server, serve
 
-from .kit import PATIENT, ROOT, books, integrity, row
+from ..guards import HANG_S
+from .kit import LIMITS, ROOT, books, integrity, row
 
 KILLED = 9
 POINTS = (
@@ -117,8 +118,8 @@ def _survive(tmp_path: Path, server: Server, count: int) -> None:
 
 def _next_session(server: Server, home: Path) -> None:
     """The session after the crash settles all that can be settled."""
-    assert server.idle(10)
-    with connect(base_url=server.url, home=home, timeouts=PATIENT) as session:
+    assert server.idle(HANG_S)
+    with connect(base_url=server.url, home=home, timeouts=LIMITS) as session:
         session.reconcile()
     rows = books(home / "ledger.sqlite")
     costs = {each.prompt.partition(":")[0]: each.cost_pico for each in server.billed()}
@@ -151,7 +152,7 @@ def test_a_kill_at_the_first_commits_leaves_a_ledger_that_opens(
     point = "migration" if nth == 1 else "commit"
     assert KILLED == nursery.raise_one(**orders(server, home, "fresh", point=point, nth=nth - 1))
     assert "ok" == integrity(home / "ledger.sqlite")
-    with connect(base_url=server.url, home=home, timeouts=PATIENT) as session:
+    with connect(base_url=server.url, home=home, timeouts=LIMITS) as session:
         session.ask("Still there?", model="offline/plain", tag="after")
     assert "ok" == {row["tag"]: row["status"] for row in books(home / "ledger.sqlite")}["after"]
 

@@ -9,12 +9,10 @@ from collections.abc import Callable
 import pytest
 
 from or_magic.errors import CallError
-from or_magic.values import Timeouts
 
 from .fixtures import Connect
-from .kit import Asked, RawServer, answer, books, response, streamed
+from .kit import LIMITS, Asked, RawServer, answer, books, response, streamed
 
-LIMITS = Timeouts(connect_s=5.0, first_token_s=2.0, idle_s=2.0, total_s=4.0)
 WHOLE = b'{"id":"gen-w","choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"cost":0.5}}'
 REFUSAL = response(b'{"error":{"code":429,"message":"slow"}}', "429 Too Many Requests", "Retry-After: 1")
 CHUNKED = (

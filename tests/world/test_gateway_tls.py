@@ -172,7 +172,7 @@ def test_a_stream_over_tls_is_closed_by_another_thread(
         with pytest.raises(CallInterruptedError):
             stream.run()
         closer.join()
-        assert until(lambda: left, 3)
+        assert until(lambda: left)
     assert "Hello" == stream.reply.text
     assert ["interrupted"] == [row["status"] for row in books(session.engine.ledger.path)]
 

@@ -20,6 +20,7 @@ from or_magic.errors import (
 )
 
 from ..canary import make_canary
+from ..guards import HANG_S
 from .fixtures import Connect
 from .kit import Asked, RawServer, answer, books, play_answer, response, streamed, until
 
@@ -187,7 +188,7 @@ def test_a_failure_that_ran_is_not_free(open_session: Connect) -> None:
         session = open_session(base_url=server.url)
         with pytest.raises(CallError):
             session.ask("Hello")
-        session.engine.reconciler.wait(5)
+        assert session.engine.reconciler.wait(HANG_S)
         session.reconcile()
     (row,) = books(session.engine.ledger.path)
     assert ("error", "gen-ran", "reconciled", 5 * 10**11) == (

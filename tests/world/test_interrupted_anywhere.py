@@ -15,6 +15,7 @@ import pytest
 from or_magic.api import Session, connect
 from or_magic.middleware.retry import QUOTA
 
+from ..guards import HANG_S
 from .kit import ROOT, Simulator, rows, wrong_sums
 
 MODEL = "anthropic/claude-haiku-4.5"
@@ -83,7 +84,7 @@ def test_an_interrupt_anywhere_leaves_no_open_row_no_reservation_and_no_lock(ses
         number += step
     assert [] == wrong
     assert hits > 600 // step
-    assert session.engine.reconciler.wait(10)
+    assert session.engine.reconciler.wait(HANG_S)
     assert "ok" == session.ask("Hello", model=MODEL, max_tokens=5).status
     assert [] == wrong_sums(ledger.path)
     assert left == QUOTA.left
@@ -112,7 +113,7 @@ def test_a_forked_child_that_ends_neither_breaks_nor_books_the_call_of_its_paren
     simulator = Simulator("--pace", "0.02")
     try:
         command = [sys.executable, "-W", "ignore", "-c", _FORK, str(home), way, simulator.url]
-        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG_S, check=True)
     finally:
         simulator.close()
     assert "ok ['ok']" == told.stdout.strip()

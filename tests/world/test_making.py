@@ -6,7 +6,6 @@ import base64
 import http.client
 import json
 import threading
-import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -28,7 +27,9 @@ from or_magic.offline.media import png, tone, wav
 from or_magic.protocol.endpoints import WAYS
 from or_magic.values import Origin
 
+from ..guards import HANG_S
 from .fixtures import Connect
+from .kit import until
 
 Check = Callable[[str, Any], None]
 SOUND = wav(tone(0.1))
@@ -51,7 +52,7 @@ def check(shared: Path) -> Check:
 
 def settled(session: Session, count: int = 1) -> list[dict[str, Any]]:
     """The rows of the books, once no cost is asked for any more."""
-    session.engine.reconciler.wait(10.0)
+    assert session.engine.reconciler.wait(HANG_S)
     rows: list[dict[str, Any]] = session.tracker.frame().to_dict("records")
     assert count == len(rows)
     return rows
@@ -104,12 +105,15 @@ def test_what_was_spoken_can_be_heard(offline: Session, tmp_path: Path) -> None:
 def test_what_it_costs_is_not_known_before_so_it_holds_all_that_is_left(open_session: Connect) -> None:
     """A second call beside it could pass the budget together with it."""
     session = open_session(offline=True, session_budget=1)
-    thread = threading.Thread(target=session.image, args=("x",), kwargs={"model": "offline/stall-headers:0.6"})
+    store, let_go = session.engine.ledger._store, threading.Event()
+    settle = store.settle
+    store.settle = lambda *told: let_go.wait(HANG_S) and settle(*told)  # type: ignore[method-assign]
+    thread = threading.Thread(target=session.image, args=("x",))
     thread.start()
-    while not _held(session):
-        time.sleep(0.005)
+    assert until(lambda: _held(session))
     with pytest.raises(OverBudget, match="Nothing was sent"):
         session.ask("hi")
+    let_go.set()
     thread.join()
     assert "ok" == session.ask("hi").status
 
@@ -202,7 +206,7 @@ def test_the_simulators_answers_are_valid(check: Check) -> None:
     with serve() as server:
 
         def fetch(path: str, body: Any = None) -> Any:
-            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG_S)
             connection.request("POST" if body else "GET", f"/api/v1{path}", json.dumps(body) if body else None)
             told = json.loads(connection.getresponse().read())
             connection.close()

@@ -37,6 +37,7 @@ from or_magic.objects.columns import number
 from or_magic.pictures import Pictures
 from or_magic.values import Reply
 
+from ..guards import HANG_S
 from .kit import png
 
 
@@ -669,7 +670,7 @@ def test_no_library_is_imported_for_an_object() -> None:
         "for thing in ('x', 1, {'a': [1]}, print, sys, ValueError('x'), object()): parts_of(thing)\n"
         "print([m for m in ('numpy', 'pandas', 'matplotlib', 'PIL', 'pydantic', 'IPython') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG_S)
     assert "[]" == done.stdout.strip()
 
 

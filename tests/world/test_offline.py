@@ -15,6 +15,8 @@ from jsonschema import Draft202012Validator
 from or_magic.offline import Server, serve
 from or_magic.offline.media import png, tone, wav
 
+from ..guards import HANG_S
+
 TOOL = {
     "type": "function",
     "function": {
@@ -53,7 +55,7 @@ def server() -> Iterator[Server]:
 
 
 def post(server: Server, body: Any, **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG_S)
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     connection.request("POST", "/api/v1/chat/completions", data, headers)
     response = connection.getresponse()

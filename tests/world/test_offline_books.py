@@ -6,7 +6,6 @@ import http.client
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -15,6 +14,9 @@ import pytest
 
 from or_magic.offline import Server, serve
 from or_magic.offline.money import charge, number_text, pico
+
+from ..guards import HANG_S, SOON_S
+from .kit import until
 
 PROMPT = "Tell me what you received, please."
 
@@ -31,7 +33,7 @@ def body(model: str, **more: Any) -> bytes:
 
 def ask(server: Server, model: str, **more: Any) -> tuple[int, bytes]:
     """Ask and read whatever comes."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG_S)
     try:
         connection.request("POST", "/api/v1/chat/completions", body(model, **more))
         response = connection.getresponse()
@@ -42,24 +44,21 @@ def ask(server: Server, model: str, **more: Any) -> tuple[int, bytes]:
         connection.close()
 
 
-def leave(server: Server, model: str, after_s: float | None = None, **more: Any) -> None:
-    """Ask, read for so long, or until the first bytes, and close."""
-    data = body(model, **more)
-    deadline = time.monotonic() + (10 if after_s is None else after_s)
-    with socket.create_connection(("127.0.0.1", server.port)) as sock:
+def leave(server: Server, model: str, seen: bytes = b"", **more: Any) -> None:
+    """Ask, and close when the server has the question and the client has ``seen`` this."""
+    data, told, before = body(model, **more), b"", server.received()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=HANG_S) as sock:
         head = f"POST /api/v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n"
         sock.sendall(head.encode() + data)
-        while (left := deadline - time.monotonic()) > 0:
-            sock.settimeout(left)
-            try:
-                if not sock.recv(4096) or after_s is None:
-                    break
-            except TimeoutError:
-                break
+        assert until(lambda: server.received() > before)
+        while seen not in told:
+            piece = sock.recv(4096)
+            assert piece, told
+            told += piece
 
 
 def get(server: Server, path: str) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG_S)
     connection.request("GET", path)
     response = connection.getresponse()
     found = json.loads(response.read(), parse_float=Decimal)
@@ -119,12 +118,9 @@ def test_a_late_generation_is_known_when_its_time_has_come() -> None:
 def test_silent_answers_end_as_soon_as_the_client_leaves(server: Server) -> None:
     """A thread that waits for a client that is gone would pile up."""
     for name in ("stall", "stall-first", "stall-headers", "slow-headers", "drip", "comments", "no-end"):
-        leave(server, f"offline/{name}", 0.05, stream=True)
-    assert server.idle(3.0)
-    deadline = time.monotonic() + 3
-    while time.monotonic() < deadline and (left := _call_threads()):
-        left[0].join(0.1)
-    assert [] == _call_threads()
+        leave(server, f"offline/{name}", stream=True)
+    assert server.idle(SOON_S)
+    assert until(lambda: not _call_threads())
 
 
 def _call_threads() -> list[threading.Thread]:
@@ -134,12 +130,12 @@ def _call_threads() -> list[threading.Thread]:
 def test_a_client_that_leaves_pays_for_what_was_made_until_then() -> None:
     """That is what cancelling means on OpenRouter."""
     with serve(pace_s=0.01) as paced:
-        leave(paced, "offline/long:1000", 0.15, stream=True)
-        assert paced.idle()
+        leave(paced, "offline/long:100000", b" word", stream=True)
+        assert paced.idle(HANG_S)
         (part,) = paced.billed()
         _, found = get(paced, f"/api/v1/generation?id={part.generation_id}")
     assert ("cancelled", True, False) == (part.status, part.cancelled, part.delivered_usage)
-    assert 0 < part.completion_tokens < 1000
+    assert 0 < part.completion_tokens < 100_000
     assert part.cost_pico == part.prompt_tokens * 10**6 + part.completion_tokens * 2 * 10**6
     assert (True, None) == (found["data"]["cancelled"], found["data"]["finish_reason"])
 
@@ -148,8 +144,8 @@ def test_a_client_that_leaves_pays_for_what_was_made_until_then() -> None:
 def test_some_answers_are_paid_in_full_by_who_leaves(model: str, *, stream: bool) -> None:
     """Not every provider stops, and nobody stops an answer that is not streamed."""
     with serve(pace_s=0.02) as paced:
-        leave(paced, model, 0.15, stream=stream)
-        assert paced.idle()
+        leave(paced, model, stream=stream)
+        assert paced.idle(HANG_S)
         (full,) = paced.billed()
     assert ("cancelled", True) == (full.status, full.cancelled)
     assert full.completion_tokens > 50
@@ -157,8 +153,8 @@ def test_some_answers_are_paid_in_full_by_who_leaves(model: str, *, stream: bool
 
 def test_a_client_that_leaves_a_fast_long_answer_is_noticed(server: Server) -> None:
     """At full speed nothing waits, so only a failing write tells."""
-    leave(server, "offline/long:200000", stream=True)
-    assert server.idle()
+    leave(server, "offline/long:200000", b"HTTP", stream=True)
+    assert server.idle(HANG_S)
     (billed,) = server.billed()
     assert ("cancelled", False) == (billed.status, billed.delivered_usage)
     assert billed.completion_tokens < 200_000
@@ -177,7 +173,7 @@ def test_the_books_know_what_the_client_was_not_told(server: Server) -> None:
         "html",
     ):
         ask(server, f"offline/{name}", stream=True)
-    assert server.idle()
+    assert server.idle(HANG_S)
     assert ["cut", "reset:100", "reset-early-billed", "usage-missing"] == [each.model[8:] for each in server.billed()]
     assert [False] * 4 == [each.delivered_usage for each in server.billed()]
     assert all(each.cost_pico > 0 for each in server.billed())

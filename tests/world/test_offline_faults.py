@@ -18,6 +18,8 @@ import pytest
 from or_magic.offline import Server, serve
 from or_magic.offline.faults.table import ERRORS, TABLE
 
+from ..guards import HANG_S
+
 PROMPT = "Tell me what you received, please."
 
 
@@ -82,14 +84,14 @@ def dechunked(data: bytes) -> tuple[bytes, tuple[int, ...], bool]:
     return body, tuple(sizes), False
 
 
-def ask(server: Server, model: str, *, patience_s: float = 20.0, headers: str = "", **more: Any) -> Seen:
+def ask(server: Server, model: str, *, patience_s: float = HANG_S, headers: str = "", **more: Any) -> Seen:
     """Ask one question and read until the end, a reset, or the end of patience."""
     body = {"model": model, "messages": [{"role": "user", "content": PROMPT}], "stream": True, **more}
     data = json.dumps(body).encode()
     head = "POST /api/v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
     head += f"{headers}Content-Length: {len(data)}\r\n\r\n"
     raw, how, deadline = b"", "end", time.monotonic() + patience_s
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=HANG_S) as sock:
         try:
             sock.sendall(head.encode() + data)
             while True:
@@ -351,9 +353,9 @@ CASES: list[tuple[str, Callable[[Seen], bool], dict[str, Any]]] = [
     ("stall-first:0.01", complete, {}),
     ("stall-headers", lambda seen: not seen.raw and seen.how == "silence", {"patience_s": 0.3}),
     ("stall-headers:0.01", complete, {}),
-    ("slow-headers", lambda seen: 0 < len(seen.raw) < 5 and seen.how == "silence", {"patience_s": 0.3}),
+    ("slow-headers", lambda seen: 0 < len(seen.raw) < 40 and seen.how == "silence", {"patience_s": 0.3}),
     ("slow-headers:0.001", complete, {}),
-    ("drip", lambda seen: 0 < len(seen.body) < 20 and set(seen.sizes) == {1}, {"patience_s": 0.4}),
+    ("drip", lambda seen: 0 < len(seen.body) < 900 and set(seen.sizes) == {1}, {"patience_s": 0.4}),
     ("drip:0", complete, {}),
     ("comments:0.01", lambda seen: not seen.payloads and seen.body.count(b": OPENROUTER") > 2, {"patience_s": 0.4}),
     ("comments-then-answer:50", lambda seen: complete(seen) and seen.body.count(b": OPENROUTER") == 52, {}),
@@ -409,8 +411,14 @@ def test_a_fault_shows_its_defining_property(
     server: Server, model: str, check: Callable[[Seen], bool], more: dict[str, Any]
 ) -> None:
     """What a test of the client relies on is pinned here, independently of the client."""
-    seen = ask(server, f"offline/{model}", **more)
+    for longer in (1, 10, 75):  # what comes before a silence takes as long as the machine is busy
+        if check(seen := ask(server, f"offline/{model}", **_patience(more, longer))) or "patience_s" not in more:
+            break
     assert check(seen), (seen.how, seen.raw[:3000], seen.raw[-1000:])
+
+
+def _patience(more: dict[str, Any], longer: int) -> dict[str, Any]:
+    return more | {name: longer * more[name] for name in more if name == "patience_s"}
 
 
 def test_every_fault_of_the_table_has_a_case() -> None:
@@ -423,4 +431,4 @@ def test_a_fault_of_a_whole_answer_neither_hangs_nor_breaks_the_server(server: S
     """The table is written for streams; a request without one gets the nearest thing, and the server lives on."""
     ask(server, f"offline/{name}", stream=False, patience_s=0.3)
     assert complete(ask(server, "offline/plain"))
-    assert server.idle()
+    assert server.idle(HANG_S)

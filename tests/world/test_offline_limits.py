@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 from or_magic.offline import Server, serve
 from or_magic.offline.traffic import Traffic
 
+from ..guards import HANG_S
+
 MONDAY_S = datetime(2026, 11, 30, 12, tzinfo=UTC).timestamp()
 PATH = "/api/v1/chat/completions"
 
@@ -60,7 +62,7 @@ class Seen:
 
 def fetch(server: Server, path: str, body: Any = None, key: str = "a") -> Seen:
     """Ask once; an answer that is no whole JSON has the data None."""
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)) as connection:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG_S)) as connection:
         data = None if body is None else json.dumps(body)
         connection.request("GET" if body is None else "POST", path, data, {"Authorization": f"Bearer {key}"})
         response = connection.getresponse()
@@ -229,7 +231,7 @@ def test_the_next_model_serves_and_is_billed_as_itself(server: Server, model: st
         "messages": [{"role": "user", "content": "Hello"}],
         "stream": stream,
     }
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG_S)
     connection.request("POST", PATH, json.dumps(body))
     text = connection.getresponse().read().decode()
     connection.close()

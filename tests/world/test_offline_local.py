@@ -17,6 +17,8 @@ import pytest
 from or_magic.offline import Server, serve
 from or_magic.offline.__main__ import main
 
+from ..guards import HANG_S
+
 ROOT = Path(__file__).resolve().parents[2]
 HELLO = [{"role": "user", "content": "Hello"}]
 TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
@@ -29,7 +31,7 @@ def server() -> Iterator[Server]:
 
 
 def fetch(server: Server, path: str, body: Any = None) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG_S)
     connection.request("GET" if body is None else "POST", path, None if body is None else json.dumps(body))
     response = connection.getresponse()
     found = response.status, json.loads(response.read())

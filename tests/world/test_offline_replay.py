@@ -12,6 +12,8 @@ import pytest
 
 from or_magic.offline import Server, serve
 
+from ..guards import HANG_S
+
 
 @pytest.fixture(scope="module")
 def recorded(shared: Path) -> Path:
@@ -25,7 +27,7 @@ def server(recorded: Path) -> Iterator[Server]:
 
 
 def post(server: Server, body: Any) -> tuple[int, str | None, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG_S)
     connection.request("POST", "/api/v1/chat/completions", json.dumps(body))
     response = connection.getresponse()
     found = response.status, response.headers["Content-Type"], response.read()

@@ -18,6 +18,9 @@ import or_magic.offline
 from or_magic.offline import Server, serve
 from or_magic.offline.faults import markdown
 
+from ..guards import HANG_S
+from .kit import until
+
 ROOT = Path(__file__).resolve().parents[2]
 PATH = "/api/v1/chat/completions"
 
@@ -47,7 +50,7 @@ def test_64_clients_at_once_are_all_answered(server: Server) -> None:
 
     def ask(number: int) -> bytes:
         model = ("openai/gpt-5-mini", "offline/cut", "offline/echo", "offline/stall:0.001")[number % 4]
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG_S)
         connection.request("POST", PATH, question(model, f"call {number}"))
         data = connection.getresponse().read()
         connection.close()
@@ -56,7 +59,7 @@ def test_64_clients_at_once_are_all_answered(server: Server) -> None:
     with ThreadPoolExecutor(64) as pool:
         answers = list(pool.map(ask, range(512)))
     assert all(answers)
-    assert server.idle()
+    assert server.idle(HANG_S)
     assert sorted(f"call {number}" for number in range(512)) == sorted(billed.prompt for billed in server.billed())
     assert 512 == len({billed.generation_id for billed in server.billed()})
 
@@ -73,7 +76,7 @@ def test_closing_ends_every_thread_and_socket() -> None:
             connection.getresponse().read1()
     server.close()
     server.close()
-    assert before == set(threading.enumerate())
+    assert until(lambda: before == set(threading.enumerate()))
     with pytest.raises(ConnectionError):
         http.client.HTTPConnection("127.0.0.1", server.port).connect()
     for connection in connections:
@@ -104,7 +107,7 @@ def test_the_command_line_serves_until_it_is_told_to_stop(stop: signal.Signals) 
         connection.request("GET", "/api/v1/models/count")
         assert json.loads(connection.getresponse().read())["data"]["count"] > 40
         process.send_signal(stop)
-        rest = process.communicate(timeout=20)
+        rest = process.communicate(timeout=HANG_S)
         connection.close()
     assert (0, ("", "")) == (process.returncode, rest)
 

@@ -17,6 +17,8 @@ from referencing.jsonschema import DRAFT202012
 from or_magic.offline import Server, serve
 from or_magic.offline.faults import TABLE
 
+from ..guards import HANG_S
+
 Check = Callable[[str, Any], None]
 SAME_SHAPE = {
     "tools",
@@ -58,7 +60,7 @@ def server() -> Iterator[Server]:
 
 
 def fetch(server: Server, path: str, body: Any = None) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG_S)
     connection.request("POST" if body else "GET", path, json.dumps(body) if body else None)
     response = connection.getresponse()
     found = response.status, response.read()

@@ -29,6 +29,7 @@ from or_magic.notebook.commands.doctor import _ledger
 from or_magic.offline import serve
 
 from ..canary import findings, found_in, make_canary
+from ..guards import HANG_S
 from ..postgres import Server
 from .kit import LIMITS, ROOT, dead_port, row, until
 
@@ -134,7 +135,7 @@ def test_the_driver_is_loaded_only_where_it_is_needed() -> None:
         "print('psycopg' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, timeout=HANG_S
     )
     assert "False" == done.stdout.strip()
 
@@ -371,7 +372,7 @@ def test_idle_connections_are_closed_and_closing_closes_all(postgres: Server, da
 
     def read() -> None:
         for _ in store.batches(["row_id"], "1 = 1", ()):
-            together.wait(20)
+            together.wait(HANG_S)
 
     threads = [threading.Thread(target=read) for _ in range(4)]
     for thread in threads:

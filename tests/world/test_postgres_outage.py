@@ -23,8 +23,9 @@ from or_magic.ledger import Ledger, LedgerWarning, connections
 from or_magic.ledger.postgres import PostgresStore
 from or_magic.offline import serve
 
+from ..guards import HANG_S
 from ..postgres import Server
-from .kit import LIMITS, dead_port, row, until
+from .kit import LIMITS, dead_port, hard_deadline, row, until
 
 TOTAL = (Limit("total", Decimal(1)),)
 
@@ -183,7 +184,7 @@ def test_a_server_that_is_killed_in_the_middle_loses_nothing(postgres: Server, d
     threads = [threading.Thread(target=work, args=(names[number::4],)) for number in range(4)]
     for thread in threads:
         thread.start()
-    half.wait(20)
+    assert half.wait(HANG_S)
     postgres.stop("immediate")
     for thread in threads:
         thread.join()
@@ -291,9 +292,8 @@ def test_a_server_that_hangs_is_waited_for_a_moment_only(
     monkeypatch.setattr(connections.Bounded, "_limit_s", 0.5)
     books.live("before")
     proxy.swallow()
-    begun = time.monotonic()
-    books.live("while")
-    assert time.monotonic() - begun < 20  # its limit, twice at most, and a connection that is not made
+    with hard_deadline():  # a proxy that is silent has no end of its own
+        books.live("while")
     assert "no answer" in books.told[0]
     proxy.swallow(False)
     proxy.cut()
@@ -340,7 +340,7 @@ def test_a_kernel_that_is_stopped_in_the_middle_does_not_hold_up_the_team(
 
     def bound(_: Decimal | None) -> Decimal:
         inside.set()
-        over.wait(20)
+        over.wait(HANG_S)
         return Decimal("0.5")
 
     caught: list[OverBudget] = []
@@ -353,7 +353,7 @@ def test_a_kernel_that_is_stopped_in_the_middle_does_not_hold_up_the_team(
 
     thread = threading.Thread(target=stop)
     thread.start()
-    assert inside.wait(10)
+    assert inside.wait(HANG_S)
     opened = lively.ledger.open(row("lively"), Terms(TOTAL, lambda _: Decimal("0.75")))
     over.set()
     thread.join()
@@ -392,7 +392,7 @@ def test_threads_do_not_wait_one_after_another_for_a_server_that_is_away(books: 
 
     def slow() -> connections.Bounded:
         tried.append(time.monotonic())
-        everybody.wait(20)
+        everybody.wait(HANG_S)
         until(lambda: len(books.store._connections._queue) == 15)
         return connect()
 
@@ -401,7 +401,7 @@ def test_threads_do_not_wait_one_after_another_for_a_server_that_is_away(books: 
 
     def work(number: int) -> None:
         if number:
-            everybody.wait(20)
+            everybody.wait(HANG_S)
         books.ledger.open(row(f"while {number}"))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]

@@ -21,6 +21,7 @@ from or_magic.ledger import Ledger
 from or_magic.ledger.postgres import PostgresStore
 from or_magic.ledger.reconcile import Reconciler
 
+from ..guards import HANG_S
 from ..postgres import Server
 from .kit import ROOT, row
 
@@ -329,7 +330,7 @@ def test_asking_first_and_writing_later_would_overspend(machines: Machines) -> N
 
         def naive(number: int) -> None:
             (standing,) = ledger.standings(limits)
-            looked.wait(20)
+            looked.wait(HANG_S)
             if standing.left_usd >= Decimal("0.25"):
                 ledger.open(row(f"naive {number}", held_usd=Decimal("0.25")))
 
@@ -363,7 +364,7 @@ def _in_a_fork(work: Callable[[], object]) -> int:
     child = os.fork()
     if child == 0:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(20)
+        signal.alarm(int(HANG_S))
         code = 1
         try:
             work()

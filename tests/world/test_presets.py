@@ -37,7 +37,9 @@ KEPT = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(KEPT)
 @example(Options(system='two\nlines \'and\' """quotes""" \\ $ x\r\n\ttab '))
 @example(Options(system="\nbegins and ends\n"))

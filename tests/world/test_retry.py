@@ -30,6 +30,7 @@ from or_magic.middleware.breaker import Breakers, breaker
 from or_magic.middleware.retry import Policy, Quota, retry
 from or_magic.values import Request, Usage
 
+from ..guards import HANG_S
 from .streams import (
     BODY,
     REQUEST,
@@ -443,11 +444,11 @@ def test_a_forked_child_does_not_inherit_a_lock_that_nobody_holds() -> None:
     def hold() -> None:
         with quota._lock:
             held.set()
-            done.wait(30)
+            done.wait(HANG_S)
 
     thread = threading.Thread(target=hold)
     thread.start()
-    held.wait(30)
+    held.wait(HANG_S)
     child = os.fork()
     if child == 0:
         os._exit(0 if quota.take() and quota.left == 486 else 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +13,7 @@ from or_magic.api import Session
 from or_magic.errors import TemplateError
 from or_magic.template import expand
 
-from .kit import books
+from .kit import books, hard_deadline
 
 
 def told(text: str, **namespace: Any) -> str:
@@ -149,11 +148,10 @@ LARGE = {
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_text_that_looks_like_a_template_costs_no_more_than_seconds(name: str) -> None:
+def test_text_that_looks_like_a_template_does_not_freeze(name: str) -> None:
     """A pasted chart must not freeze the kernel, and the error must not repeat it."""
-    began = time.monotonic()
-    try:
-        expand(LARGE[name], {})
-    except TemplateError as error:
-        assert len(str(error)) < 500
-    assert time.monotonic() - began < 5
+    with hard_deadline():
+        try:
+            expand(LARGE[name], {})
+        except TemplateError as error:
+            assert len(str(error)) < 500
