@@ -50,8 +50,8 @@ class Session:
                 is expanded unless ``values`` are given.
             **options: the long options of a cell, with ``_`` for ``-`` (repeatable ones as lists): ``model system
                 max_tokens reasoning fallback budget yes tag`` and more, ``params`` for any other field of the request,
-                and ``values``, which opts in to ``{{ }}``. ``attach`` takes one thing or a list: a Path, bytes, an
-                object, or a str, which is a path unless it is an http(s) or data URL. Never give it words of others.
+                and ``values``, which opts in to ``{{ }}`` in the prompt's only text. ``attach`` takes one thing or a
+                list: a Path, bytes, an object, or a str: an http(s) or data URL, else a path. Never words of others.
 
         Raises:
             CallError: anything but a complete answer; ``error.reply`` is the partial one.

@@ -145,6 +145,7 @@ class CallError(OrMagicError):
         happened, billed, advice: the three sentences of the message; ``billed`` follows the ledger.
         earlier: a sentence about the money of the attempts before this one; empty where they cost nothing.
         reply: the partial Reply, or None where nothing came.
+        text: where it was asked again, the last whole answer, which did not fit; else empty.
         status_code: the HTTP status, or the code inside the body; None where there was none.
         error_type: OpenRouter's ``metadata.error_type`` (WIRE.md §7).
         body: the error object as it came, for those who want to look.
@@ -155,6 +156,7 @@ class CallError(OrMagicError):
     billed = "What it cost is not known yet."
     retryable: bool | None = None
     earlier: str = ""
+    text: str = ""
 
     def __init__(
         self,
@@ -268,7 +270,6 @@ class SchemaMismatchError(CallError):
         max_tokens: the limit to ask with where the answer was cut off at its limit; else None.
     """
 
-    text: str = ""
     errors: tuple[str, ...] = ()
     max_tokens: int | None = None
 

@@ -303,6 +303,17 @@ def _check_names(given: Mapping[str, Any]) -> None:
             near = difflib.get_close_matches(name, known, 1)
             hint = f" Did you mean {near[0]!r}?" if near else f" Known are {', '.join(known)}."
             raise OptionError(f"{name!r} is not a setting.{hint}")
+    for name, (kind, noun) in _KINDS.items():
+        if not isinstance(given.get(name), kind | None):
+            raise OptionError(f"{name}={given[name]!r:.60} is not {noun}. Nothing was sent.")
+
+
+_KINDS: Mapping[str, tuple[Any, str]] = {
+    **dict.fromkeys(TEXTS, (str, "a text")),
+    "home": (str | os.PathLike, "the path of a folder"),
+    "offline": (bool, "True or False"),
+    "timeouts": (Timeouts, "or_magic.values.Timeouts"),
+}
 
 
 def check_url(settings: Settings) -> None:

@@ -34,6 +34,8 @@ class Gateways:
             self.server = serve(pace_s=pace_s)
             base_url = self.server.url
         elif client is not None:
+            if not hasattr(client, "base_url"):
+                raise OptionError(f"client={client!r:.60} is not an openai.OpenAI. Nothing was sent.")
             base_url = str(client.base_url).rstrip("/")
         name = replace(settings, base_url=base_url).gateway if client is not None else settings.gateway
         self.main = Gateway(

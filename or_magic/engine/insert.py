@@ -30,6 +30,9 @@ Values = Mapping[str, Any] | None
 def user_parts(prompt: Prompt, values: Values, note: Note | None = None) -> tuple[Part, ...]:
     """Return the parts of a question: text, and what stands between it.
 
+    With ``values`` a text is a template, also as the only one of a list. Of several each may be words of others,
+    which are never expanded, so that such a list is refused.
+
     Raises:
         OptionError, TemplateError, MediaError: something in it cannot be sent; nothing was.
     """
@@ -38,7 +41,14 @@ def user_parts(prompt: Prompt, values: Values, note: Note | None = None) -> tupl
             f"The prompt is a {type(prompt).__name__}, not text or a list. Nothing was sent. Put it into a list, "
             "with what is asked about it: ['Sum it up', …]."
         )
+    if not isinstance(values, Mapping | None):
+        raise OptionError(f"values={values!r:.60} is not a mapping of names to values. Nothing was sent.")
     things = [prompt] if isinstance(prompt, str) else prompt
+    if values is not None and sum([isinstance(thing, str) for thing in things]) > 1:
+        raise OptionError(
+            "values= expands one text, and this list has several: nothing tells what you wrote from what you read. "
+            "Nothing was sent. Put the things themselves into the list, as in ['Sum it up', df], or write one text."
+        )
     return tuple(_joined(piece for place, thing in enumerate(things) for piece in _pieces(thing, place, values, note)))
 
 

@@ -61,6 +61,8 @@ class Replies(Sequence[Reply]):
     def __getitem__(self, place: slice) -> list[Reply]: ...
     def __getitem__(self, place: int | slice) -> Reply | list[Reply]:
         kept = self._now()
+        if not isinstance(place, slice) and not hasattr(place, "__index__"):
+            raise TypeError(f"replies[{place!r:.60}]: a place is a whole number, as in replies[-1], or a slice of them")
         if isinstance(place, int) and not -len(kept) <= place < len(kept):
             raise IndexError(f"there are {len(kept)} replies in this session" if kept else "no reply is here yet")
         return kept[place]

@@ -44,16 +44,18 @@ def rounds(
         yield from send(request)
         return
     end, attempts = clock() + request.timeouts.total_s, request.origin.attempt
-    ran = yield from _round(send, request, None)
+    ran, whole = (yield from _round(send, request, None)), ""
     while ran.closed is not None:
         attempts += ran.attempts
+        if ran.closed.error is not None and whole:
+            _keep(whole, ran.closed.error)
         told = _asked(continuations, request, ran.reply) if ran.closed.error is None else None
         if not isinstance(told, Another):
             yield ran.closed if told is None else replace(ran.closed, status="error", error=told)
             return
         left_s = end - clock()
         obstacle = "the total limit of the call has passed" if left_s <= 0 else ""
-        before = ran.closed
+        before, whole = ran.closed, ran.reply.text
         if not obstacle:
             yield told.notice
             request = _numbered(told, attempts, left_s)
@@ -112,6 +114,12 @@ def _folded(request: Request, events: Iterable[Event]) -> Generator[Event, None,
                 continue
         yield event
     return _Ran(answer.reply(), closed, attempts)
+
+
+def _keep(text: str, error: CallError) -> None:
+    """Let the error of a round that broke off carry the answer before it, which was paid for."""
+    error.text = text
+    error.advice = f"{error.advice} error.text holds the whole answer before it, which did not fit.".lstrip()
 
 
 def _was_kept_back(closed: Closed) -> bool:

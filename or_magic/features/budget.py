@@ -35,6 +35,8 @@ def settings_of(usd: Mapping[str, Any], tags: Mapping[str, Any] | None) -> dict[
     Raises:
         OptionError: there is no such scope.
     """
+    if not isinstance(tags, Mapping | None):
+        raise OptionError(f"tags={tags!r:.60} is not budgets by tag, as in {{'draft': 0.50}}. Nothing was changed.")
     names = {scope: name for name, scope in BUDGETS.items()}
     for scope in usd:
         if scope not in names:

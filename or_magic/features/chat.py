@@ -78,6 +78,10 @@ class Chat:
 
         def pinning(conversation: Conversation) -> Conversation:
             count = len(conversation.turns)
+            if isinstance(number, bool) or not isinstance(number, int):
+                raise ChatError(f"number={number!r:.60} is not the number of a turn: a whole one, from 1 to {count}.")
+            if not isinstance(pinned, bool):
+                raise ChatError(f"pinned={pinned!r:.60} is not True or False.")
             if not 1 <= number <= count:
                 raise ChatError(f"{self.name} has no turn {number}: it has {count}.")
             if pinned and not conversation.turns[number - 1].complete:

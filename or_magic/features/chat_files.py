@@ -25,7 +25,7 @@ def path_of(path: object) -> Path:
         ChatError: it is none.
     """
     if not isinstance(path, (str, os.PathLike)) or not str(path):
-        raise ChatError(f"The file is {path!r:.60}, not a path such as 'talk.json'. Nothing was read or written.")
+        raise ChatError(f"path={path!r:.60} is not a path such as 'talk.json'. Nothing was read or written.")
     try:
         return Path(os.fsdecode(path)).expanduser()
     except RuntimeError:  # ~nobody

@@ -42,6 +42,12 @@ def choose_model(engine: Engine, task: str, complexity: str | None, wishes: Wish
     for name in wishes:
         if name not in Wishes.__annotations__:
             raise OptionError(f"{name!r} is nothing to choose by.{closest(name, list(Wishes.__annotations__))}")
+    for name, told in (("task", task), ("complexity", complexity)):
+        if not isinstance(told, str | None):
+            raise OptionError(f"{name}={told!r:.60} is not a word. Nothing was sent.")
+    for name in ("free", "expiring"):
+        if not isinstance(wishes.get(name, False), bool):
+            raise OptionError(f"{name}={wishes.get(name)!r:.60} is not True or False. Nothing was sent.")
     limit, prompt = wishes.get("max_usd"), wishes.get("prompt")
     try:
         max_usd = None if limit is None else parse_usd(limit)

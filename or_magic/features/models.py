@@ -62,6 +62,8 @@ def models_frame(catalog: Catalog, query: str = "", **filters: Unpack[Filters]) 
     """
     import pandas as pd
 
+    if not isinstance(query, str):
+        raise OptionError(f"query={query!r:.60} is not a text of words to find.")
     tests = [_test(name, value) for name, value in filters.items() if value is not None]
     models = catalog.refresh()
     words = query.lower().split()

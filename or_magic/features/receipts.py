@@ -114,6 +114,8 @@ def read_notebook(path: str | os.PathLike[str], name: str | None = None) -> Note
     Raises:
         ReportError: it cannot be read, or is no notebook.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise ReportError(f"path={path!r:.60} is not the path of a notebook.")
     place = Path(path)
     told = _json(place)
     name = _text(name or place.name) or "notebook"

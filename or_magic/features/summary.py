@@ -79,6 +79,8 @@ def check_columns(names: Sequence[str], also: Iterable[str] = ()) -> list[str]:
     Raises:
         OptionError: one is not; the message names the closest.
     """
+    if not isinstance(names, Sequence):
+        raise OptionError(f"by={names!r:.60} is not a column or a list of columns, as in by='model'.")
     known = [*COLUMNS, *DERIVED, *also]
     for name in names:
         if name not in known:

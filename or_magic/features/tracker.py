@@ -128,6 +128,8 @@ class Tracker:
         from .summary import check_columns, total_of
 
         check_columns(["model" if by is None else by], also=plots.SPREADS)
+        if ax is not None and not hasattr(ax, "get_figure"):
+            raise OptionError(f"ax={ax!r:.60} is not a matplotlib Axes, as plt.subplots() gives.")
         frame = self._read(all, since)
         if by is not None and by in plots.SPREADS:
             return plots.plot_spread(frame, by, ax, simulated=self._simulated)
@@ -189,7 +191,9 @@ class Tracker:
 
         if self._model is None:
             raise OptionError("This tracker has no catalogue of prices.")
-        names = [model] if isinstance(model, str) else list(model)
+        names = [model] if isinstance(model, str) else model
+        if not isinstance(names, Sequence) or [name for name in names if not isinstance(name, str)]:
+            raise OptionError(f"model={model!r:.60} is not a model or a list of models, by their ids.")
         models = [self._model(name) for name in names]
         return reprice(self._read(all, since), models, simulated=self._simulated)
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from ..errors import CallError, RefusedError
@@ -185,6 +186,7 @@ def reconciled(row: Row, told: Mapping[str, Any]) -> Row | None:
         completion_tokens=row.completion_tokens if completion is None else completion,
         reasoning_tokens=row.reasoning_tokens if reasoning is None else reasoning,
         cached_tokens=row.cached_tokens if cached is None else cached,
+        saved_usd=_discount(told.get("cache_discount")) or row.saved_usd,
         total_tokens=(prompt or 0) + (completion or 0) if known else row.total_tokens,
         model=_word(told.get("model")) or row.model,
         provider=_word(told.get("provider_name")) or row.provider,
@@ -194,6 +196,14 @@ def reconciled(row: Row, told: Mapping[str, Any]) -> Row | None:
 
 def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else None
+
+
+def _discount(value: object) -> Decimal | None:
+    """Return what the provider's cache saved; below 0 where writing it cost more."""
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or not Decimal(value).is_finite():
+        return None
+    size = money(abs(value))
+    return None if size is None else Decimal(value)
 
 
 def _word(value: object) -> str | None:

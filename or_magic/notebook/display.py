@@ -66,7 +66,7 @@ def publish(shell: Any, reply: Reply) -> None:
 
         write(reply)
         return
-    for data, metadata in outputs_of(reply, Options()):
+    for data, metadata in outputs_of(reply, Options(out="reply")):  # whatever its name is
         shell.display_pub.publish(data=data, metadata=metadata)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import socket
 import typing
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,7 +29,7 @@ from or_magic.schema import read, schema_of, wire
 from ..protocol.streams import read as decoded
 from ..protocol.streams import read_whole
 from ..world.fixtures import Connect
-from ..world.kit import RawServer, answer, rows, streamed
+from ..world.kit import Asked, RawServer, answer, rows, streamed
 
 
 class City(BaseModel):
@@ -232,6 +233,23 @@ def test_a_broken_stream_is_a_broken_stream(offline: Session) -> None:
     with pytest.raises(TruncatedError) as caught:
         offline.ask("x", model="offline/cut", schema=City)
     assert None is caught.value.reply.data
+
+
+def test_a_second_attempt_that_breaks_off_leaves_the_answer_before_it(open_session: Connect) -> None:
+    """It was whole and paid for: who wants it mends it by hand."""
+    sent: list[bytes] = []
+
+    def replies(sock: socket.socket, asked: Asked) -> None:
+        sent.append(asked.body)
+        whole = answer('{"name": 5}')
+        sock.sendall(streamed(whole) if len(sent) == 1 else streamed(answer('{"na'))[:-60])
+
+    with RawServer(replies) as server, pytest.raises(CallError) as caught:
+        open_session(base_url=server.url).ask("x", model="a/b", schema="name str")
+    assert 2 == len(sent)
+    assert not isinstance(caught.value, SchemaMismatchError)
+    assert '{"name": 5}' == caught.value.text
+    assert "error.text holds" in str(caught.value)
 
 
 def test_the_budget_of_a_call_holds_over_its_attempts(offline: Session) -> None:

@@ -105,6 +105,20 @@ def test_an_interrupted_turn_is_kept_marked_and_not_sent(kernel: Kernel) -> None
     assert [["one", False, 0], ["two again", False, 1], ["three", True, 0]] == turns(kernel, "stop")
 
 
+def test_a_second_run_that_is_interrupted_leaves_the_answer_before_it(kernel: Kernel) -> None:
+    """It was whole and paid for, so later cells are told of it; what came of the second run is kept beside it."""
+    ask(kernel, "twice", "a", "one")
+    ask(kernel, "twice", "b", "two")
+    stopped = kernel.run("%%or offline/stall -c twice\none, worded anew", cell="a", interrupt_after="Offline")
+    assert "error" == stopped.status
+    assert "2 earlier answers came with it" in answer(ask(kernel, "twice", "c", "three"))
+    shown = kernel.run("%or chat show twice", cell="d").displays[0]["data"]["text/markdown"]
+    assert "*run again since, interrupted*" in shown
+    assert "stale" not in shown
+    ask(kernel, "twice", "a", "one at last")
+    assert [["one at last", False, 2], ["two", True, 0], ["three", True, 0]] == turns(kernel, "twice")
+
+
 def test_new_begins_anew_and_keeps_what_was(kernel: Kernel) -> None:
     """The turns before are set aside, also when that cell runs again."""
     ask(kernel, "anew", "a", "one", '-s "Be kind."')

@@ -119,6 +119,20 @@ def test_trouble_is_not_an_answer(ledger: Ledger, trouble: Told | CallError) -> 
 
 
 @pytest.mark.parametrize(
+    ("discount", "pico"),
+    [(Decimal("0.0002"), 2 * 10**8), (Decimal("-0.5"), -5 * 10**11), (None, None), (0, None), ("1", None),
+     (True, None), (Decimal("1e30"), None), (Decimal("NaN"), None)],
+    ids=repr,
+)  # fmt: skip
+def test_what_the_cache_saved_is_read_where_the_cost_is(ledger: Ledger, discount: Any, pico: int | None) -> None:
+    """A call that was interrupted has no usage to work it out of; below 0 it is what writing the cache cost."""
+    asking = reconciler(ledger, Gateway({"total_cost": Decimal("0.5"), "cache_discount": discount}))
+    asking.soon(pending(ledger, "x"))
+    assert asking.wait(5)
+    assert (5 * 10**11, pico) == (found(ledger)["cost_pico"], found(ledger)["saved_pico"])
+
+
+@pytest.mark.parametrize(
     "told",
     [{"native_tokens_prompt": 10**40}, {"native_tokens_completion": -1}, {"model": 5, "provider_name": []},
      {"model": "\ud800"}, {"finish_reason": {"a": 1}}],
