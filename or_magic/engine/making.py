@@ -14,6 +14,7 @@ from ..errors import MediaError, OptionError
 from ..media import attached, part_of
 from ..objects import attachable
 from ..options import Options, closest, from_keywords
+from ..options.plain import plain
 from ..settings import Settings
 from ..values import Endpoint, Message, Origin, Request
 from .compose import is_local
@@ -211,7 +212,7 @@ def _words(text: object, noun: str) -> Text:
 def _made(kind: Kind, parts: tuple[Part, ...], keywords: Mapping[str, Any]) -> Made:
     known = [*_COMMON, *kind.fields, *(["references"] if kind is IMAGE else [])]
     params: dict[str, Any] = {}
-    for name, value in keywords.items():
+    for name, value in {name: plain(value) for name, value in keywords.items()}.items():
         if name not in known:
             raise OptionError(f"{name!r} is not a keyword.{closest(name, known)} Nothing was sent.")
         if name in kind.fields and value is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from ..budget import parse_usd
 from ..errors import OptionError
-from ..gateway.catalog import Catalog, Model
+from ..gateway.catalog import Catalog, Model, Models
 from ..options import closest
 
 if TYPE_CHECKING:
@@ -64,14 +64,42 @@ def models_frame(catalog: Catalog, query: str = "", **filters: Unpack[Filters]) 
 
     if not isinstance(query, str):
         raise OptionError(f"query={query!r:.60} is not a text of words to find.")
-    tests = [_test(name, value) for name, value in filters.items() if value is not None]
     models = catalog.refresh()
-    words = query.lower().split()
-    named = [model for model in models.entries if all(word in f"{model.id} {model.name}".lower() for word in words)]
-    found = [model for model in named if all(test(model) for test in tests)]
+    found = _found(models, query, filters)
     frame = pd.DataFrame([_record(model) for model in found], columns=_COLUMNS).astype(_DTYPES)
     frame.attrs = {"date": models.date.date().isoformat(), "source": models.source}
     return frame
+
+
+def why_none(models: Models, query: str, filters: Filters) -> str:
+    """Return one line on what left no model, and what would be found without it."""
+    said = {name: value for name, value in filters.items() if value is not None}
+    if not _found(models, query, {}):
+        near = models.closest(query)
+        return f"No model's name has {query!r} in it." + (f" Did you mean {' or '.join(near)}?" if near else "")
+    without = {name: _found(models, query, {**said, name: None}) for name in said}
+    if query and (others := _found(models, "", said)):
+        without[""] = others
+    best = max(without, key=lambda name: len(without[name]), default="")
+    if not without.get(best):
+        return "No model does all of that, and leaving out one filter helps nothing: leave out two."
+    flag = f"--{best.replace('_', '-')}" + (f" {said[best]}" if not isinstance(said.get(best, True), bool) else "")
+    hits, name = without[best], flag if best else repr(query)
+    return (
+        f"No model matches. Without {name} there {_are(len(hits))}: {', '.join([model.id for model in hits[:3]])}"
+        + (", …" if len(hits) > 3 else "")
+    )
+
+
+def _are(count: int) -> str:
+    return "is 1" if count == 1 else f"are {count}"
+
+
+def _found(models: Models, query: str, filters: Mapping[str, Any]) -> list[Model]:
+    tests = [_test(name, value) for name, value in filters.items() if value is not None]
+    words = query.lower().split()
+    named = [model for model in models.entries if all(word in f"{model.id} {model.name}".lower() for word in words)]
+    return [model for model in named if all(test(model) for test in tests)]
 
 
 def _test(name: str, value: Any) -> Callable[[Model], bool]:

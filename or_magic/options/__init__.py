@@ -28,6 +28,7 @@ from .line import (
     split_line,
 )
 from .merge import FIELDS, merged, says, without
+from .plain import plain
 
 __all__ = [
     "Argument",
@@ -165,12 +166,13 @@ def from_keywords(keywords: Mapping[str, Any]) -> Options:
     Raises:
         OptionError: a keyword is unknown or its value is of a wrong kind.
     """
-    told = {name: value for name, value in keywords.items() if value is not None}
+    said = {name: value for name, value in keywords.items() if value is not None}
+    told = said | {name: plain(value) for name, value in said.items() if name in _NUMBERS}
     for name, value in keywords.items():
         if name not in _KEYWORDS:
             raise OptionError(f"{name!r} is not a keyword.{closest(name, list(_KEYWORDS))} Nothing was sent.")
         noun, fits = _KEYWORDS[name]
-        if value is not None and not fits(value):
+        if value is not None and not fits(told[name]):
             raise OptionError(f"{name}={value!r} is not {noun}. Nothing was sent.")
     told |= _chosen(told)
     for name in _LISTS:
@@ -222,6 +224,7 @@ def _is_usd(value: Any) -> bool:
 
 
 _LISTS = ("stop", "attach", "provider", "fallback")
+_NUMBERS = ("temperature", "top_p", "max_tokens", "seed", "reasoning", "budget", "params")
 _Check = tuple[str, Callable[[Any], bool]]
 _TEXT: _Check = ("a str", lambda value: isinstance(value, str))
 _NUMBER: _Check = ("a number", _is_number)

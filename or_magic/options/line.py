@@ -14,6 +14,7 @@ from ..budget import parse_usd
 from ..errors import OptionError
 from ..rules import Choice
 from ..template import Literal
+from .plain import plain
 
 # What one may be tempted to write; the answer is where the thing really goes.
 _KEY_WORDS = ("--api-key", "--key", "--apikey", "--api_key")
@@ -280,6 +281,7 @@ def _number(value: Any, word: str) -> float:
 
 
 def _integer(value: Any, word: str, least: float = float("-inf"), noun: str = "a whole number") -> int:
+    value = plain(value)
     exact = isinstance(value, int) or (isinstance(value, str) and value.strip("+-").isdecimal())
     try:
         # Through a float for 1e3, but not where that would cost digits.

@@ -9,7 +9,7 @@ import pytest
 
 from or_magic.api import connect
 from or_magic.errors import OptionError
-from or_magic.features.models import ABILITIES, models_frame
+from or_magic.features.models import ABILITIES, models_frame, why_none
 from or_magic.gateway.catalog import Catalog, bundled
 
 
@@ -57,3 +57,21 @@ def test_a_session_has_the_same_filters(tmp_path: Path) -> None:
     """As Python and as a magic."""
     with connect(offline=True, home=tmp_path) as session:
         assert 0 < len(session.models("gpt", reasoning=True)) < len(session.models("gpt"))
+
+
+@pytest.mark.parametrize(
+    ("query", "filters", "told"),
+    [
+        ("claude", {"vision": True, "max_price": "0.0001"}, "No model matches. Without --max-price 0.0001 there are "),
+        ("claude", {"context": "100M", "tools": True}, "No model matches. Without --context 100M there are "),
+        ("claude", {"free": True}, "No model matches. Without "),
+        ("clade-sonnet-4.6", {"tools": True}, "Did you mean anthropic/claude-sonnet-4.6"),
+        ("zzzz", {}, "No model's name has 'zzzz' in it."),
+        ("claude", {"context": "100M", "max_price": "0.0001"}, "leave out two"),
+    ],
+)
+def test_where_nothing_is_found_the_filter_is_named_that_left_nothing(query: str, filters: Any, told: str) -> None:
+    """In one line; and the line is true: without it some are found."""
+    line = why_none(bundled(), query, filters)
+    assert told in line
+    assert "\n" not in line

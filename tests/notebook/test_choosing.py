@@ -39,6 +39,9 @@ def test_models_are_filtered_by_words_and_flags(kernel: Kernel) -> None:
     assert "ok" == kernel.run("found = %or models claude --vision --context 200k --max-price 20").status
     assert "True" == kernel.value("len(found) > 0 and bool(found.index.str.contains('claude').all())")
     assert "True" == kernel.value("len(found) == len(orm.models('claude', vision=True, context=200_000, max_price=20))")
+    none = kernel.run("none = %or models claude --max-price 0.0001")
+    assert "Without --max-price 0.0001 there are" in none.text
+    assert "0" == kernel.value("len(none)")
     assert "Did you mean --vision?" in "".join(kernel.run("%or models --visoin").error)
     assert "no number of tokens" in "".join(kernel.run("%or models --context many").error)
 

@@ -237,3 +237,18 @@ def test_a_later_zero_is_said() -> None:
     """To == it is False; a budget of 0 that is not said would be no budget."""
     again = parse_line("-t 1 --seed 3 --budget 5") | parse_line("-t 0 --seed 0 --budget 0")
     assert (0.0, 0, Decimal(0)) == (again.temperature, again.seed, again.budget)
+
+
+def test_numbers_of_other_libraries_are_numbers() -> None:
+    """A loop over ``np.arange`` or a column of a frame gives such; they arrive as Python's own, which JSON can write."""
+    told = from_keywords({
+        "temperature": np.float64(0.5), "top_p": np.float32(0.25), "max_tokens": np.int64(7), "seed": np.uint64(2**63),
+        "reasoning": np.int32(2000), "budget": np.float64(0.02), "params": {"top_k": np.int8(3), "stop": [np.int64(1)]},
+    })  # fmt: skip
+    assert (0.5, 0.25, 7, 2**63) == (told.temperature, told.top_p, told.max_tokens, told.seed)
+    assert (2000, Decimal("0.02"), {"top_k": 3, "stop": [1]}) == (told.reasoning, told.budget, told.params)
+    json.dumps([told.temperature, told.max_tokens, told.seed, told.params])
+    assert 2**62 + 1 == parse_line("--seed=$n", lambda word: np.int64(2**62 + 1) if word == "$n" else word).seed
+    for wrong in ({"max_tokens": np.bool_(True)}, {"seed": np.float64(1.5)}, {"temperature": np.array([1.0, 2.0])}):
+        with pytest.raises(OptionError):
+            from_keywords(wrong)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from ...engine.choosing import is_auto, parse_auto
 from ...errors import OptionError
-from ...features.models import ABILITIES
+from ...features.models import ABILITIES, why_none
 from .command import Command, Parser, is_terminal, say
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ def models(face: Face, rest: str) -> pd.DataFrame:
     """Return the models whose id or name holds every word, and that can do what the flags say; prices with them."""
     query, filters = _read(rest)
     found = face.session().models(query, **filters)[list(_SHOWN)].rename(columns=_SHOWN).set_index("id")
+    if found.empty:
+        say(why_none(face.session().engine.catalog.models(), query, filters))
     return found.iloc[:, : _IN_A_TERMINAL - 1] if is_terminal(face) else found
 
 
