@@ -10,6 +10,14 @@ from ..values import Row, Total, dollars
 
 _OTHERS = ("image", "speech", "transcription")  # the catalogue has the models that write
 
+# What fits is estimated before a call is sent, so near the limit the gateway may still say that it does not.
+_TOO_LONG = "context_length_exceeded"
+_SHORTER = "Shorten the question, or choose a model that reads more (%or models --context 400k)."
+_SHORTER_CHAT = (
+    "Or begin the conversation anew (--new), remove what is stale (%or chat cut), or let it be shortened "
+    "(%or config context_policy drop-oldest)."
+)
+
 
 def explain(error: CallError, row: Row | None, earlier: Total, closest: Callable[[str], tuple[str, ...]]) -> None:
     """Complete ``error``: what it says of money follows the books, an unknown model gets the closest names.
@@ -23,6 +31,8 @@ def explain(error: CallError, row: Row | None, earlier: Total, closest: Callable
         error.earlier = ""
         return
     error.billed, error.earlier = _billing(error, row, simulated=simulated), before
+    if error.error_type == _TOO_LONG:
+        error.advice = _SHORTER if row.chat is None else f"{_SHORTER} {_SHORTER_CHAT}"
     if isinstance(error, UnknownModelError) and row.purpose not in _OTHERS and (near := closest(row.model_requested)):
         error.closest = near
         error.advice = f"Did you mean {' or '.join(near)}? %or models lists what there is."

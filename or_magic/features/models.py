@@ -85,10 +85,8 @@ def why_none(models: Models, query: str, filters: Filters) -> str:
         return "No model does all of that, and leaving out one filter helps nothing: leave out two."
     flag = f"--{best.replace('_', '-')}" + (f" {said[best]}" if not isinstance(said.get(best, True), bool) else "")
     hits, name = without[best], flag if best else repr(query)
-    return (
-        f"No model matches. Without {name} there {_are(len(hits))}: {', '.join([model.id for model in hits[:3]])}"
-        + (", …" if len(hits) > 3 else "")
-    )
+    told = ", ".join([model.id for model in hits[:3]]) + ", …" * (len(hits) > 3)
+    return f"No model matches. Without {name} there {_are(len(hits))}: {told}"
 
 
 def _are(count: int) -> str:

@@ -334,3 +334,19 @@ def test_a_chat_draws_itself(offline: Session) -> None:
     assert "▸ one <script>" in str(chat)
     assert "<b>" not in chat._repr_markdown_()
     assert "<script>" not in chat._repr_markdown_()
+
+
+def test_what_the_gateway_finds_too_long_says_what_to_do(offline: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fit is an estimate: what it lets pass near the limit the gateway refuses, for nothing."""
+    monkeypatch.setattr("or_magic.engine.chat.estimate_tokens", lambda _: 1)
+    with pytest.raises(RefusedError) as caught:
+        offline.chat("x").ask("One word after the other. " * 12_000, model=SMALL)
+    for words in ("maximum context length", "%or chat cut", "context_policy drop-oldest", "--new", "reads more"):
+        assert words in str(caught.value)
+    (row,) = rows(offline)
+    assert ("refused", 0) == (row["status"], row["cost_pico"])
+    assert () == offline.chat("x").turns
+    with pytest.raises(RefusedError) as alone:
+        offline.ask("One word after the other. " * 12_000, model=SMALL)
+    assert "reads more" in str(alone.value)
+    assert "--new" not in str(alone.value)

@@ -273,3 +273,14 @@ def test_answers_of_the_document_are_read() -> None:
     events, closed = _read("speech", b"\0\1" * 5, "audio/pcm;rate=16000;channels=1")
     assert ("pcm", 16_000, b"\0\1" * 5) == (events[0].part.format, events[0].part.rate_hz, events[0].part.data)
     assert "ok" == closed.status
+
+
+def test_what_is_made_has_the_name_of_its_model(offline: Session) -> None:
+    """These answers name none; in a summary by model they are no group without a name."""
+    offline.image("a fox")
+    offline.transcribe(SOUND)
+    table = offline.tracker.summary(by="model")
+    assert not table.index.isna().any()
+    assert {making.IMAGE_MODEL, making.TRANSCRIPTION_MODEL} == set(table.index)
+    assert table[["prompt_tokens", "completion_tokens", "total_tokens"]].notna().all(axis=None)
+    assert {"Int64"} == {str(kind) for kind in table[["prompt_tokens", "total_tokens"]].dtypes}
