@@ -176,6 +176,7 @@ class Asking:
         yield from news
         yield from self._worth_knowing(request)
         yield from notices(request)
+        self._purse.learn(request, datetime.now(UTC))
         yield from rounds(self._followed, request, [typed] if typed else ())
 
     def _followed(self, request: Request) -> Generator[Event, None, None]:

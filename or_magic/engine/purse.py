@@ -11,7 +11,8 @@ from typing import Any
 
 from ..budget import SCOPES, Budgets, Limit, Standing, alert, limits_of
 from ..gateway.catalog import Catalog, Model
-from ..pricing import Costs, costs, limited, max_price
+from ..gateway.picture_prices import PicturePrices
+from ..pricing import Costs, costs, limited, max_price, pictures_bound_usd
 from ..values import EXACT, Request
 
 _LIMITS = ("max_tokens", "max_completion_tokens")
@@ -27,11 +28,19 @@ _OPENROUTERS = ("openrouter", "offline")  # they know ``provider.max_price``
 class Purse:
     """The budgets of a session as they are at this moment, and the prices that calls are held against."""
 
-    def __init__(self, budgets: Callable[[], Budgets], session: str, catalog: Catalog, gateway: str) -> None:
+    def __init__(
+        self,
+        budgets: Callable[[], Budgets],
+        session: str,
+        catalog: Catalog,
+        gateway: str,
+        pictures: PicturePrices | None = None,
+    ) -> None:
         self._budgets = budgets
         self._session = session
         self._catalog = catalog
         self._caps_prices = gateway in _OPENROUTERS
+        self._pictures = pictures if self._caps_prices else None
         self._lock = threading.RLock()  # the collector may book a forgotten call wherever this thread happens to be
         self._told: set[Limit] = set()
 
@@ -54,8 +63,10 @@ class Purse:
 
         Under a budget the answer always has a limit, and no provider may be dearer than the catalogue says.
         """
+        if request.endpoint == "image":
+            return self._drawn(request, under_budget=left_usd is not None)
         if request.endpoint != "chat":
-            return request, None  # its price is per picture, second or letter, which no catalogue tells reliably
+            return request, None  # no list tells the price of a letter spoken, or of a second heard
         if left_usd is None:
             return request, self.bound(request)
         params: dict[str, Any] = dict(request.params)
@@ -72,6 +83,20 @@ class Purse:
         """Return what a request may cost at most at the catalogue's prices, or None where that cannot be said."""
         found = self._costs(request, self._model(request))
         return found.bound_usd(request.params) if found else None
+
+    def learn(self, request: Request, now: datetime) -> None:
+        """Ask for the prices that a request is held against, where the catalogue has none and a budget has to hold."""
+        if self._pictures is not None and request.endpoint == "image" and self.limits(request, now):
+            self._pictures.learn(request.model)
+
+    def _drawn(self, request: Request, *, under_budget: bool) -> tuple[Request, Decimal | None]:
+        """Return the request for pictures, under a budget for one unless it says how many, and its bound."""
+        prices = self._pictures.of(request.model) if self._pictures is not None else None
+        if prices is None:
+            return request, None
+        counted = replace(request, params={"n": 1, **request.params}) if under_budget else request
+        bound_usd = pictures_bound_usd(prices, counted)
+        return (request if bound_usd is None else counted), bound_usd
 
     def alert(self, standing: Standing) -> str | None:
         """Return the sentence about a budget that is nearly spent, once for each; of a call's, that it was passed."""

@@ -19,6 +19,7 @@ from ..errors import CallError, LedgerError, NoKeyError
 from ..events import Send
 from ..gateway.catalog import Catalog
 from ..gateway.http import Attribution
+from ..gateway.picture_prices import PicturePrices
 from ..ledger import Ledger
 from ..ledger.reconcile import Reconciler
 from ..ledger.store import open_store
@@ -74,7 +75,8 @@ class Engine:
         self.reconciler = Reconciler(
             self.ledger, self._ask_generation, self.gateway.name, mine=lambda row: row.user in (None, me)
         )
-        self._purse = Purse(lambda: self.settings.budgets, self.session, self.catalog, self.gateway.name)
+        pictures = PicturePrices(self.gateway.get)
+        self._purse = Purse(lambda: self.settings.budgets, self.session, self.catalog, self.gateway.name, pictures)
         self.asking = Asking(
             lambda: self.settings, self.gateway, self.catalog, self.ledger, self._purse, send=self._send,
             replies=replies,

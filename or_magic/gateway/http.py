@@ -23,7 +23,7 @@ from ..errors import OrMagicError
 from ..events import Closed, Event, Metered
 from ..protocol.decode import decode, parse_json
 from ..protocol.encode import encode
-from ..protocol.endpoints import WAYS
+from ..protocol.endpoints import WAYS, named
 from ..protocol.faults import fault_of_response, not_the_protocol
 from ..protocol.write import write_heavy
 from ..secrets import Secret, hide_pieces, redactor
@@ -232,7 +232,7 @@ class Gateway:
             else:
                 whole = body.whole()
                 read = WAYS[request.endpoint].decode(whole, generation_id, kind)
-                closed = _named((yield from _priced(read, free=free)), request)
+                closed = named((yield from _priced(read, free=free)), request)
                 if body.fault:
                     closed = replace(closed, status="partial")  # half an answer is no answer of another kind
             return broken(closed, body.fault, began=deadlines.data_came) if body.fault else closed
@@ -317,12 +317,6 @@ class Gateway:
     def _headers(self, response: httpx2.Response) -> dict[str, str]:
         """Return the headers of an answer; a gateway may echo the key in them, too."""
         return {name.lower(): self._redact(value.encode()).decode() for name, value in response.headers.items()}
-
-
-def _named(closed: Closed, request: Request) -> Closed:
-    """Return the end with its model where a body names none: what only makes takes no fallback, so nobody else did."""
-    made = request.endpoint != "chat" and closed.status == "ok" and closed.model is None
-    return replace(closed, model=request.model) if made else closed
 
 
 def _priced(events: Generator[Event, None, Closed], *, free: bool) -> Generator[Event, None, Closed]:

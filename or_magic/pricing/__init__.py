@@ -7,11 +7,13 @@ from .bound import Costs, Priced, affordable_tokens, bound_usd, costs, limited
 from .caching import dearer_usd, keeps, keeps_an_hour, least_kept_tokens, saved_usd
 from .extras import only_tokens
 from .judge import Verdict, verdict
+from .pictures import PicturePriceList, parse_picture_prices, pictures_bound_usd
 from .prices import Prices, likely_usd, listed_usd, max_price, parse_prices
 from .prompt import counted_before, most_prompt_tokens
 
 __all__ = [
     "Costs",
+    "PicturePriceList",
     "Priced",
     "Prices",
     "Verdict",
@@ -30,7 +32,9 @@ __all__ = [
     "max_price",
     "most_prompt_tokens",
     "only_tokens",
+    "parse_picture_prices",
     "parse_prices",
+    "pictures_bound_usd",
     "saved_usd",
     "verdict",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..events import Closed, Event
@@ -33,3 +34,9 @@ WAYS: Mapping[Endpoint, Way] = {
     "speech": Way("/audio/speech", encode_speech, decode_speech),
     "transcription": Way("/audio/transcriptions", encode_transcription, decode_transcription),
 }
+
+
+def named(closed: Closed, request: Request) -> Closed:
+    """Return the end with its model where a body names none: what only makes takes no fallback, so nobody else did."""
+    made = request.endpoint != "chat" and closed.status == "ok" and closed.model is None
+    return replace(closed, model=request.model) if made else closed
