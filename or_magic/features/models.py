@@ -78,8 +78,8 @@ def why_none(models: Models, query: str, filters: Filters) -> str:
         near = models.closest(query)
         return f"No model's name has {query!r} in it." + (f" Did you mean {' or '.join(near)}?" if near else "")
     without = {name: _found(models, query, {**said, name: None}) for name in said}
-    if query and (others := _found(models, "", said)):
-        without[""] = others
+    if not any(without.values()):  # what was looked for by name is given up last
+        without = {"": _found(models, "", said)}
     best = max(without, key=lambda name: len(without[name]), default="")
     if not without.get(best):
         return "No model does all of that, and leaving out one filter helps nothing: leave out two."
