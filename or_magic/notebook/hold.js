@@ -5,6 +5,8 @@ const STAY_MS = 1000;
 const LIMIT_MS = 10000; // for a page that is slow to draw
 // How much of the text before and after the place is looked for: as much as is found again, for lines may repeat.
 const WINDOWS = [[200, 200], [200, 0], [0, 200], [60, 0], [0, 60]];
+// What stands below a growing answer (pages.py); it goes with the clearing, and nobody's place can be found by it.
+const STREAMING = '… still streaming';
 
 const begin = () => {
   const area = element.closest('.jp-Cell-outputArea');
@@ -29,14 +31,16 @@ const begin = () => {
 
   const top = (node, offset) => {
     const range = document.createRange();
-    range.setStart(node, Math.min(offset, node.length - 1));
-    range.setEnd(node, Math.min(offset + 1, node.length));
+    range.setStart(node, offset);
+    range.setEnd(node, offset + 1);
     return range.getBoundingClientRect().top;
   };
 
   const note = () => {
     if (!element.isConnected) return;
-    if (area.offsetHeight >= holder.offsetHeight) holder.style.minHeight = `${area.offsetHeight}px`;
+    // A box that scrolls has its height from elsewhere, and is lower than what it was made for.
+    const boxed = /auto|scroll/.test(getComputedStyle(area).overflowY);
+    if (boxed || area.offsetHeight >= holder.offsetHeight) holder.style.minHeight = `${area.offsetHeight}px`;
     const edges = boxes().map(box => box.getBoundingClientRect());
     const {left, top: above, bottom: below} = area.getBoundingClientRect();
     const first = Math.max(above, ...edges.map(edge => edge.top));
@@ -46,11 +50,13 @@ const begin = () => {
     read = null;
     for (const [x, y] of places.flatMap(y => [90, 200, 350].map(x => [x, y]))) {
       if (y < first) continue;
-      const [node, offset] = caret(left + x, y);
-      if (node?.nodeType === Node.TEXT_NODE && node.length && area.contains(node)) {
-        read = {node, offset, top: top(node, offset)};
-        return;
-      }
+      const [node, near] = caret(left + x, y);
+      if (node?.nodeType !== Node.TEXT_NODE || node.data === STREAMING || !area.contains(node)) continue;
+      // Right of a line's end the caret stands behind its last letter; what comes next may be another output.
+      const offset = node.data.slice(0, near + 1).search(/\S\s*$/);
+      if (offset < 0) continue;
+      read = {node, offset, top: top(node, offset)};
+      return;
     }
   };
 
@@ -90,7 +96,7 @@ const begin = () => {
     const [start, node] = at < 0 ? [0, null] : nodes.findLast(([start, node]) => start <= at && node.data.trim());
     if (node) {
       let offset = 0;
-      for (let seen = 0; offset < node.length; offset += 1) {
+      for (let seen = 0; offset < node.length - 1; offset += 1) {
         if (/\s/.test(node.data[offset])) continue;
         if (seen === at - start) break;
         seen += 1;

@@ -88,13 +88,23 @@ class Pages:
             return
         self._tail += "".join(self._held)
         self._held.clear()
-        if moved := self._moved():
-            yield self._place, moved
-        place = self._place + bool(self._middle)
+        before = self.count
+        moved = self._moved()
+        middle, place = self._place, self._place + bool(self._middle)
         tail = self._shown()
-        if moved or (tail not in (self._drawn, STREAMING)):
+        redrawn = bool(moved) or tail not in (self._drawn, STREAMING)
+        if redrawn:
             self._drawn = tail
             self.count = max(self.count, place + 1)
+        # Words that move are shown twice for a moment rather than not at all, or the page would jump: what was the tail
+        # gives them away when they stand in the next output.
+        if moved and 0 < before == place:
+            yield place, tail
+            yield middle, moved
+            return
+        if moved:
+            yield middle, moved
+        if redrawn:
             yield place, tail
 
     def _moved(self) -> str:

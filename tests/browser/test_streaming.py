@@ -62,7 +62,7 @@ def test_an_answer_is_seen_growing_and_never_shrinks(shape: str, notebook: OpenN
     assert len({state for state in states if 0 < state < len(words)}) >= 3
     assert partial[-1] - partial[0] > 1000 * 0.5 * WRITTEN_IN_S
     assert len(words) == states[-1]
-    assert [] == shrunk(seen)
+    assert [] == shrunk([frame for frame in seen if not doubled(frame["text"], words)])
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -76,6 +76,11 @@ def test_a_long_answer_goes_into_its_box_once(shape: str, notebook: OpenNotebook
     boxed = [frame["boxed"] for frame in opened.page.evaluate("orMagicWatch.stop()")]
     changes = [now for before, now in itertools.pairwise(boxed) if before != now]
     assert ([True] if opened.server.kind == "notebook" else []) == changes
+
+
+def doubled(text: str, words: list[str]) -> bool:
+    """Whether words are moving from one output to the next: for a moment they stand in both."""
+    return any(text.count(word) > 1 for word in words)
 
 
 def shrunk(seen: list[dict[str, Any]]) -> list[tuple[int, int]]:

@@ -11,6 +11,8 @@ from markdown_it import MarkdownIt
 
 from or_magic.notebook.pages import STREAMING, TAIL, Pages, closed, finished
 
+from ..browser.texts import SHAPES, answer, marks
+
 SENTENCE = "The quick brown fox jumps over the lazy dog, and then it rests in the **shade** of a `tree`. "
 TEXTS = {
     "prose": "".join([f"## Part {n}\n\n{SENTENCE * 3}\n\n- one\n- two\n\n" for n in range(200)]),
@@ -39,6 +41,22 @@ def outputs(text: str, step: int, *, paged: bool = True) -> tuple[list[str], int
             sent += len(page)
     assert pages.count == len(shown)
     return shown, sent
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("step", [40, 240, 900])
+def test_words_that_move_to_another_page_are_never_gone(shape: str, step: int) -> None:
+    """Each change is a message of its own, and a slow browser draws after each: the page must not get lower meanwhile."""
+    text, pages, shown, words = answer(shape, 12_000), Pages(), [""], set[str]()
+    for start in range(0, len(text), step):
+        pages.add(text[start : start + step])
+        for place, page in pages.draw():
+            shown[place : place + 1] = [page]
+            now = {word for page in shown for word in marks(page)} & set(marks(text))  # no half of one
+            assert set() == words - now
+            words = now
+    assert len(words) > 50
+    assert len(shown) > 3
 
 
 @pytest.mark.parametrize("name", TEXTS)
