@@ -41,8 +41,14 @@ def link(title: str, url: str) -> str:
 
 def literal(text: str) -> str:
     """Return :func:`line` as Markdown in which no sign means anything: for a cell of a table, a label, a value."""
-    # Entities, because marked takes the backslash off a bracket before it looks for links inside a link.
-    return _MARKUP.sub(lambda found: f"{found[0][:-1]}&#{ord(found[0][-1])};", line(text))
+    return _MARKUP.sub(_without_meaning, line(text))
+
+
+def _without_meaning(found: re.Match[str]) -> str:
+    # Entities, because marked takes the backslash off a bracket before it looks for links inside a link. What begins a
+    # formula stands alone: MathJax looks for $5 … $7 in what has been drawn, as far as one element goes.
+    before, sign = found[0][:-1], f"&#{ord(found[0][-1])};"
+    return f"{before}<span>{sign}</span>" if found[0][-1] in "$\\" else before + sign
 
 
 def _quoted(address: str) -> str:

@@ -1,6 +1,7 @@
 // The end of a long answer clears its cell and draws it anew: who reads in it would be thrown to another place. While
 // this output is in the cell, and for a second after the clearing that takes it away, the cell keeps its height, and the
 // words that are read keep their place.
+const BOX = 'jp-mod-outputsScrolled';
 const STAY_MS = 1000;
 const LIMIT_MS = 10000; // for a page that is slow to draw
 // How much of the text before and after the place is looked for: as much as is found again, for lines may repeat.
@@ -11,8 +12,11 @@ const STREAMING = '… still streaming';
 const begin = () => {
   const area = element.closest('.jp-Cell-outputArea');
   const holder = area && area.parentElement;
-  if (!holder) return;
+  const cell = area && area.closest('.jp-Cell');
+  if (!cell) return;
   let read = null; // the text node that is read, and where it stands
+  let boxed = false; // whether the outputs were put into a box that scrolls
+  let acted = false; // whether somebody may have taken them out of it himself
 
   const boxes = () => {
     const found = [];
@@ -36,10 +40,15 @@ const begin = () => {
     return range.getBoundingClientRect().top;
   };
 
+  // Notebook decides at every change whether the outputs are high enough for a box, and measures them half drawn.
+  const keepBoxed = () => {
+    if (boxed && !acted) cell.classList.add(BOX);
+    boxed = cell.classList.contains(BOX);
+  };
+
   const note = () => {
     if (!element.isConnected) return;
-    // A box that scrolls has its height from elsewhere, and is lower than what it was made for.
-    const boxed = /auto|scroll/.test(getComputedStyle(area).overflowY);
+    keepBoxed();
     if (boxed || area.offsetHeight >= holder.offsetHeight) holder.style.minHeight = `${area.offsetHeight}px`;
     const edges = boxes().map(box => box.getBoundingClientRect());
     const {left, top: above, bottom: below} = area.getBoundingClientRect();
@@ -91,6 +100,7 @@ const begin = () => {
   };
 
   const restore = (windows, share, height, end, redrawn) => {
+    keepBoxed();
     const {text, nodes} = words([area]);
     const at = found(text, windows, share);
     const [start, node] = at < 0 ? [0, null] : nodes.findLast(([start, node]) => start <= at && node.data.trim());
@@ -134,6 +144,7 @@ const begin = () => {
   growth.observe(area);
   clearing.observe(area, {childList: true, subtree: true}); // highlighting puts new nodes in the place of old ones
   addEventListener('scroll', note, true);
+  for (const kind of ['pointerdown', 'keydown']) addEventListener(kind, () => (acted = true), {capture: true, once: true});
   note();
 };
 // The script runs before its output is put into the page.

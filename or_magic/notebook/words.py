@@ -39,13 +39,17 @@ _CODE = re.compile(r"^( {0,3})(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^ {0,3}\2[`~]*[ \t]*
 def answer(reply: Reply, *, hide_reasoning: bool = False, as_json: bool = False) -> str:
     """Return the answer as inert Markdown: reasoning folded above, how it ended and its sources below."""
     after = [*ending(reply), *sources(reply)]
-    text = json_block(reply) if as_json else outline(reply.typed) if reply.typed else reply.text
+    # An outline is inert by itself, and has no sign in it that could end what the reasoning has begun.
+    rest = outline(reply.typed) if reply.typed and not as_json else None
+    text = "" if rest is not None else json_block(reply) if as_json else reply.text
     if reply.reasoning and not hide_reasoning:
         tokens = reply.usage.reasoning_tokens if reply.usage else None
         title = f"Reasoning · {tokens:,} tokens" if tokens else "Reasoning"
         shown = neutral.fold(title, reply.reasoning, text)
     else:
         shown = neutral.markdown(text)
+    if rest is not None:
+        shown = f"{shown}{rest}"
     if not after:
         return shown
     return "\n\n".join([*([closed(shown).rstrip()] if shown else []), *after])
