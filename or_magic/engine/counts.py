@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -31,7 +30,8 @@ class Counts:
     def __init__(self, context_tokens: Callable[[str], int | None], same: Callable[[str, str], bool]) -> None:
         self._context_tokens = context_tokens
         self._same = same
-        self._sent: deque[_Sent] = deque(maxlen=_KEPT)
+        # Never changed in place: the collector may close a forgotten stream, and note it, while this is looked through.
+        self._sent: tuple[_Sent, ...] = ()
 
     def note(self, request: Request, reply: Reply) -> None:
         """Keep what was counted for a request, whose messages are those of before they were marked for a cache."""
@@ -43,17 +43,17 @@ class Counts:
         # A count of less than half of what is likely is a mistake of the provider's.
         if self._was_whole(request) and 2 * usage.prompt_tokens >= estimate_tokens(request):
             counted = counted_before(request, usage.prompt_tokens)
-            self._sent.append(_Sent(request.messages, reply.gateway, counted))
+            self._sent = (*self._sent, _Sent(request.messages, reply.gateway, counted))[-_KEPT:]
 
     def told(self, request: Request, gateway: str) -> Request:
-        """Return the request with the largest part of its prompt that was counted."""
+        """Return the request with the largest part of its prompt that was counted; of two counts of it, the higher."""
         found = [
             sent
             for sent in self._sent
             if (sent.gateway, sent.counted.model) == (gateway, request.model)
             and request.messages[: len(sent.messages)] == sent.messages
         ]
-        best = max(found, key=lambda sent: len(sent.messages), default=None)
+        best = max(found, key=lambda sent: (len(sent.messages), sent.counted.tokens), default=None)
         return replace(request, counted=best.counted if best else None)
 
     def _was_whole(self, request: Request) -> bool:

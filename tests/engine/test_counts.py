@@ -150,3 +150,34 @@ def test_another_beginning_is_not_what_was_counted() -> None:
     changed = replace(request, messages=(Message("system", (Text("Be brief."),)), *request.messages))
     assert counts.told(changed, "openrouter").counted is None
     assert counts.told(request, "openrouter").counted is not None
+
+
+def test_of_two_counts_of_one_prompt_the_higher_holds() -> None:
+    """One provider of a model has a prompt of its own before ours, and may answer again."""
+    request, reply = _turn()
+    for counted in (1000, 1900, 1000):
+        told = _turn(counted=counted)[1]
+        counts = Counts(lambda _: 400_000, lambda one, other: one == other)
+        for each in (reply, told):
+            counts.note(request, each)
+        found = counts.told(request, "openrouter").counted
+        assert found is not None
+        assert max(counted, estimate_tokens(request)) == found.tokens
+
+
+def test_a_stream_that_the_collector_closes_meanwhile_is_noted() -> None:
+    """It may do so while the counts are looked through, in this very thread."""
+    request, reply = _turn()
+    counts = Counts(lambda _: 400_000, lambda one, other: one == other)
+
+    class Collected(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            counts.note(request, reply)
+            return str.__eq__(self, other)
+
+    counts.note(request, reply)
+    asked = replace(request, messages=(Message("user", (Text(Collected(PROSE)),)),))
+    assert counts.told(asked, "openrouter").counted is not None
