@@ -14,6 +14,13 @@ def plain(value: Any) -> Any:
 
     Everything else stays as it is: that it does not fit is said elsewhere.
     """
+    try:
+        return _plain(value)
+    except (OverflowError, RecursionError):  # a fraction larger than any float, a mapping that holds itself
+        return value
+
+
+def _plain(value: Any) -> Any:
     if value is None or type(value) in (bool, int, float, str, Decimal):
         return value
     if isinstance(value, numbers.Integral):
@@ -21,5 +28,5 @@ def plain(value: Any) -> Any:
     if isinstance(value, numbers.Real):
         return float(value)
     if isinstance(value, Mapping):
-        return {name: plain(item) for name, item in value.items()}
-    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
+        return {name: _plain(item) for name, item in value.items()}
+    return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value

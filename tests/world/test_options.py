@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -252,3 +253,12 @@ def test_numbers_of_other_libraries_are_numbers() -> None:
     for wrong in ({"max_tokens": np.bool_(True)}, {"seed": np.float64(1.5)}, {"temperature": np.array([1.0, 2.0])}):
         with pytest.raises(OptionError):
             from_keywords(wrong)
+
+
+def test_a_number_that_no_float_can_be_is_refused_by_name() -> None:
+    """As any other: the error is the options' own, and says which keyword it is."""
+    with pytest.raises(OptionError, match="temperature="):
+        from_keywords({"temperature": Fraction(10**400)})
+    endless: dict[str, Any] = {}
+    endless["a"] = endless
+    assert endless is from_keywords({"params": endless}).params  # that it cannot be sent is said where it is written
