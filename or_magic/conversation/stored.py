@@ -38,11 +38,12 @@ def to_json(name: str, conversation: Conversation) -> str:
     """Return the file's text; what a reply holds beside the gateway's words is left out if JSON cannot say it.
 
     Raises:
-        ValueError: something in it cannot be kept in a file; the message says what.
+        ValueError: something in it cannot be kept in a file, or not be loaded again; the message says what.
     """
     told = {"format": _FORMAT, "version": _VERSION, "name": name, "conversation": _written(conversation)}
     text = json.dumps(told, ensure_ascii=False, allow_nan=False, indent=1)
     text.encode()
+    from_json(text)  # better refused now than when it is the only copy
     return text
 
 

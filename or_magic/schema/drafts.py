@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -32,23 +33,20 @@ def judge_of(body: Mapping[str, Any]) -> Any:
     return getattr(jsonschema, f"Draft{(found[1] or found[2]).replace('-', '')}Validator")
 
 
-def check(body: Mapping[str, Any]) -> None:
-    """Refuse a schema that no answer can be judged by.
+def check(body: Mapping[str, Any], *, patterns: bool = True) -> None:
+    """Refuse a schema that no answer can be judged by; without ``patterns`` theirs may be of another language.
 
     Raises:
         Unusable: it is no schema, or refers to what is elsewhere, or to itself without end.
     """
-    from jsonschema.exceptions import SchemaError
     from referencing import Registry
 
     judge = judge_of(body)
+    formats = judge.FORMAT_CHECKER if patterns else None
     try:
-        judge.check_schema(body)
-    except SchemaError as error:
-        raise Unusable(f"{error.json_path}: {error.message[:200]}") from None
-    try:
-        for part, resolver in _walked(judge, body):
-            _check_patterns(part)
+        for part, resolver in _walked(judge, body, formats):
+            if patterns:
+                _check_patterns(part)
             for name in _REFERENCES:
                 _check_reference(body, name, part.get(name), resolver)
         judge(body, registry=Registry()).is_valid(None)
@@ -56,18 +54,41 @@ def check(body: Mapping[str, Any]) -> None:
         raise Unusable("it refers to itself without end, so that nothing fits it") from None
 
 
-def _walked(judge: Any, body: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    """Yield each schema in a schema that is no mere true or false, with what follows its references: only inside."""
+def _check_form(judge: Any, part: Any, formats: Any) -> None:
+    from jsonschema.exceptions import SchemaError
+
+    try:
+        judge.check_schema(part, format_checker=formats)
+    except SchemaError as error:
+        raise Unusable(f"{error.json_path}: {error.message[:200]}") from None
+
+
+def _walked(judge: Any, body: Mapping[str, Any], formats: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield each schema in a schema that is no mere true or false, with what follows its references: only inside.
+
+    One that only a reference leads to counts, too: draft 7 knows no ``$defs``, and nobody a word of one's own.
+    """
     from referencing import Registry
     from referencing.jsonschema import specification_with
 
-    root = specification_with(judge.ID_OF(judge.META_SCHEMA)).create_resource(body)
-    waiting: list[tuple[Any, Any]] = [(root, Registry().resolver_with_root(root))]
+    specification = specification_with(judge.ID_OF(judge.META_SCHEMA))
+    _check_form(judge, body, formats)
+    root = specification.create_resource(body)
+    waiting = deque([(root, Registry().resolver_with_root(root), True)])
+    seen: set[int] = set()
     while waiting:
-        resource, resolver = waiting.pop()
-        if isinstance(resource.contents, Mapping):
-            yield resource.contents, resolver
-        waiting += [(inner, resolver.in_subresource(inner)) for inner in resource.subresources()]
+        resource, resolver, is_checked = waiting.pop()
+        part = resource.contents
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if not is_checked:
+            _check_form(judge, part, formats)
+        if isinstance(part, Mapping):
+            yield part, resolver
+            if isinstance(part.get("$ref"), str):  # it was followed by whom it was given to; the others' turn is last
+                waiting.appendleft((specification.create_resource(pointed(body, part["$ref"])), resolver, False))
+        waiting += [(inner, resolver.in_subresource(inner), True) for inner in resource.subresources()]
 
 
 def _check_patterns(part: Mapping[str, Any]) -> None:

@@ -7,16 +7,25 @@ import json
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from pydantic import BaseModel, Field
 
 from or_magic.api import Session
-from or_magic.content import Image
-from or_magic.errors import ChatError, ContextError, OptionError, OverBudget, RefusedError, TruncatedError
+from or_magic.content import Image, ToolResult
+from or_magic.errors import (
+    ChatError,
+    ContextError,
+    OptionError,
+    OverBudget,
+    RefusedError,
+    SchemaMismatchError,
+    TruncatedError,
+)
 from or_magic.events import Notice
 
 from ..world.fixtures import Connect
@@ -292,6 +301,28 @@ def test_a_conversation_goes_on_from_its_file(offline: Session, open_session: Co
     assert saved == chat.save(saved, overwrite=True)
     assert [saved.name] == [each.name for each in tmp_path.iterdir() if each.is_file()]
     assert 2 == chat.reset() == 2 - len(chat.turns)
+
+
+def test_an_answer_of_a_class_with_a_pattern_of_rust_is_loaded_again(offline: Session, tmp_path: Path) -> None:
+    """Pydantic's patterns need not be Python's; nothing is judged by them when the answer is there."""
+
+    class Word(BaseModel):
+        letters: str = Field(pattern=r"^\p{L}*$")
+
+    chat = offline.chat("x")
+    with suppress(SchemaMismatchError):  # the simulator cannot know what fits such a pattern
+        chat.ask("one", model=MODEL, schema=Word)
+    assert 1 == offline.chat("y").load(chat.save(tmp_path / "talk.json"))
+    assert chat.turns[0].reply.typed == offline.chat("y").turns[0].reply.typed
+
+
+def test_what_could_not_be_loaded_again_is_not_saved(offline: Session, tmp_path: Path) -> None:
+    """Better to know it while the conversation is there than when the file is all that is left."""
+    chat = offline.chat("x")
+    chat.ask(["one", ToolResult("id", "3 degrees")], model=MODEL)
+    with pytest.raises(ChatError, match=r"no file can keep: turn 1: .* nobody called. Nothing was written"):
+        chat.save(tmp_path / "talk.json")
+    assert [] == [each.name for each in tmp_path.iterdir() if each.is_file()]
 
 
 @pytest.mark.parametrize(

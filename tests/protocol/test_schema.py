@@ -360,6 +360,14 @@ _ELSEWHERE = {
     "an unknown draft": {"$schema": "https://example.com/rules", "type": "object"},
     "a pattern of others": {"$schema": "http://json-schema.org/draft-04/schema#", "patternProperties": {"\\p{L}": {}}},
     "its own scope": {"$schema": "https://json-schema.org/draft/2019-09/schema", "$recursiveRef": "#/nowhere"},
+    "elsewhere, by a word of one's own": {"properties": {"a": {"$ref": "#/x/a"}}, "x": {"a": {"$ref": "https://example.com/x"}}},
+    "elsewhere, by a later draft's word": {
+        "$schema": "http://json-schema.org/draft-07/schema#", "items": {"$ref": "#/$defs/a"},
+        "$defs": {"a": {"properties": {"b": {"$ref": "https://example.com/x"}}}},
+    },
+    "no schema, by a word of one's own": {"items": {"$ref": "#/x"}, "x": {"type": "nonsense"}},
+    "a number": {"items": {"$ref": "#/x/0"}, "x": [5]},
+    "a pattern of others, by a word of one's own": {"items": {"$ref": "#/x"}, "x": {"pattern": "\\p{L}"}},
 }  # fmt: skip
 
 
