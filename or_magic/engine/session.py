@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..budget import Standing
-from ..errors import CallError, LedgerError, NoKeyError
+from ..errors import CallError, LedgerError, NoKeyError, SettingsError
 from ..events import Send
 from ..gateway.catalog import Catalog
 from ..gateway.http import Attribution
@@ -258,7 +258,7 @@ class Engine:
     def _look_up(self) -> None:
         """Note what the key has used by now, and have today's prices, where they are told."""
         if self.gateway.name == "openrouter":
-            with contextlib.suppress(CallError):  # %or doctor says what is wrong with a key
+            with contextlib.suppress(CallError, SettingsError):  # %or doctor says what is wrong with a key
                 self.key_watch.begin()
             self.catalog.refresh()
 

@@ -6,6 +6,7 @@ nor a debug log ever holds it.
 
 from __future__ import annotations
 
+import ssl
 import urllib.request
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote, urlsplit
@@ -14,6 +15,7 @@ import httpcore2
 import httpx2
 
 from ..addresses import is_loopback
+from ..errors import SettingsError
 from ..secrets import Secret
 from .deadlines import LimitedBackend
 
@@ -92,13 +94,23 @@ class _Body(httpx2.SyncByteStream):
 
 def _pool(base_url: str) -> httpcore2.ConnectionPool:
     return httpcore2.ConnectionPool(
-        ssl_context=httpx2.create_ssl_context() if base_url.startswith("https") else None,
+        ssl_context=_ssl_context() if base_url.startswith("https") else None,
         proxy=_proxy_of(base_url),
         max_connections=None,  # waiting for a connection would be a limit nobody set
         max_keepalive_connections=256,
         keepalive_expiry=60.0,
         network_backend=LimitedBackend(),
     )
+
+
+def _ssl_context() -> ssl.SSLContext:
+    try:
+        return httpx2.create_ssl_context()
+    except OSError as error:  # it says neither which file that is nor who names it
+        raise SettingsError(
+            f"The certificates cannot be read: {error.strerror or error}. Nothing was sent. SSL_CERT_FILE "
+            "and SSL_CERT_DIR say where they are: correct or unset them (%or doctor)."
+        ) from None
 
 
 def _proxy_of(base_url: str) -> httpcore2.Proxy | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from or_magic.api import Session
-from or_magic.errors import CallInterruptedError, CallTimeoutError, ConnectionFailedError
+from or_magic.errors import CallInterruptedError, CallTimeoutError, ConnectionFailedError, SettingsError
 from or_magic.values import Timeouts
 
 from .fixtures import Connect
@@ -146,6 +146,21 @@ def test_an_unknown_authority_is_refused_before_anything_is_sent(certificate: Pa
         with pytest.raises(ConnectionFailedError, match=r"Nothing was sent\."):
             session.ask("Hello")
         assert [] == server.asked
+    assert [] == books(session.engine.ledger.path)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_certificates_that_cannot_be_read_are_named_and_leave_no_row(
+    content: str | None, open_session: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A company's setting that outlived its file: the library's own error says neither the file nor the variable."""
+    place = tmp_path / "company.pem"
+    if content is not None:
+        place.write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(place))
+    session = open_session(base_url="https://127.0.0.1:9/v1")
+    with pytest.raises(SettingsError, match=r"Nothing was sent\. SSL_CERT_FILE"):
+        session.ask("Hello")
     assert [] == books(session.engine.ledger.path)
 
 

@@ -128,7 +128,7 @@ def test_what_the_cache_saved_is_read_where_the_cost_is(ledger: Ledger, discount
     """A call that was interrupted has no usage to work it out of; below 0 it is what writing the cache cost."""
     asking = reconciler(ledger, Gateway({"total_cost": Decimal("0.5"), "cache_discount": discount}))
     asking.soon(pending(ledger, "x"))
-    assert asking.wait(5)
+    assert asking.wait(HANG_S)
     assert (5 * 10**11, pico) == (found(ledger)["cost_pico"], found(ledger)["saved_pico"])
 
 
