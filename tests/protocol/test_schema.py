@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
@@ -402,7 +402,11 @@ def test_a_reference_may_lead_to_all_or_nothing_and_through_escapes() -> None:
     ("form", "good", "bad"),
     [
         ("time", ["00:00:00", "10:30:00Z", "23:59:59.5+01:30"], ["24:00:00", "10:30", "1030", "noon", "10:30:00+1"]),
-        ("duration", ["P1D", "PT0S", "P1Y2M3DT4H5M6S", "P2W"], ["P", "PT", "1D", "P1D2H", "P1S", "PT1D", "P-1D"]),
+        (
+            "duration",
+            ["P1D", "PT0S", "P1Y2M3DT4H5M6S", "P2W", "PT1.5S", "-P1DT0.25S"],
+            ["P", "PT", "PT.5S", "PT1.5H", "1D", "P1D2H", "P1S", "PT1D", "P-1D"],
+        ),
         ("hostname", ["a", "example.org", "a-b.example"], ["", "-a", "a-", "a..b", "a_b", "é.org", "a.", "x" * 64]),
     ],
 )
@@ -413,6 +417,14 @@ def test_formats_that_gateways_enforce_are_held_to(form: str, good: list[str], b
     for text in bad:
         with pytest.raises(Mismatch, match=f"is not a {form!r}"):
             read(json.dumps(text), schema, wrapped=False)
+
+
+@QUICK
+@given(st.timedeltas())
+def test_a_duration_that_pydantic_writes_is_one(span: timedelta) -> None:
+    """A schema may be what ``model_json_schema`` told, and the answer what such a model would have written."""
+    text = TypeAdapter(timedelta).dump_json(span).decode()
+    assert json.loads(text) == read(text, schema_of({"type": "string", "format": "duration"}), wrapped=False)[0]
 
 
 def test_the_root_that_gateways_want_is_an_object() -> None:
