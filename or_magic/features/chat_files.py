@@ -79,13 +79,18 @@ def write(path: Path, text: str, *, overwrite: bool) -> Path:
     """Write a file whole or not at all; who may read it is what the umask says.
 
     Raises:
-        ChatError: it cannot be written, or something is there already and ``overwrite`` was not said.
+        ChatError: it cannot be written, could not be loaded again, or is there already and ``overwrite`` was not said.
     """
     told = neutral.line(short_path(path))
     if os.path.lexists(path) and not overwrite:
         raise ChatError(
             f"{told} is there already. Nothing was written. Choose another name, or say that it may go: --overwrite "
             "(overwrite=True)."
+        )
+    if path.suffix.lower() == ".json" and (size := len(text.encode())) > _MOST_BYTES:
+        raise ChatError(
+            f"{told} would have {size / 2**20:,.0f} MiB, and at most {_MOST_BYTES // 2**20} are loaded again. Nothing "
+            "was written. Export it to read, as .md."
         )
     temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
     try:

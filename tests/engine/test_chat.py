@@ -27,6 +27,7 @@ from or_magic.errors import (
     TruncatedError,
 )
 from or_magic.events import Notice
+from or_magic.features import chat_files
 
 from ..world.fixtures import Connect
 from ..world.kit import Asked, RawServer, png, response, rows
@@ -316,12 +317,19 @@ def test_an_answer_of_a_class_with_a_pattern_of_rust_is_loaded_again(offline: Se
     assert chat.turns[0].reply.typed == offline.chat("y").turns[0].reply.typed
 
 
-def test_what_could_not_be_loaded_again_is_not_saved(offline: Session, tmp_path: Path) -> None:
+def test_what_could_not_be_loaded_again_is_not_saved(
+    offline: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Better to know it while the conversation is there than when the file is all that is left."""
     chat = offline.chat("x")
     chat.ask(["one", ToolResult("id", "3 degrees")], model=MODEL)
-    with pytest.raises(ChatError, match=r"no file can keep: turn 1: .* nobody called. Nothing was written"):
+    with pytest.raises(ChatError, match=r"no file can keep: turn 1: .* nobody called\. Nothing was written"):
         chat.save(tmp_path / "talk.json")
+    whole = offline.chat("y")
+    whole.ask("one", model=MODEL)
+    monkeypatch.setattr(chat_files, "_MOST_BYTES", 100)
+    with pytest.raises(ChatError, match=r"are loaded again\. Nothing was written"):
+        whole.save(tmp_path / "talk.json")
     assert [] == [each.name for each in tmp_path.iterdir() if each.is_file()]
 
 
