@@ -106,7 +106,7 @@ def _reply(value: Reply) -> Iterator[str]:
 
 def _typed(value: Typed) -> Iterator[str]:
     try:
-        check(value.schema, patterns=False)  # it is judged no more, and pydantic's patterns are Rust's
+        check(value.schema, judges=False)
         _ = value.columns
     except (LookupError, TypeError, ValueError) as error:
         yield f"its schema cannot be followed: {str(error)[:120]}"

@@ -33,19 +33,24 @@ def judge_of(body: Mapping[str, Any]) -> Any:
     return getattr(jsonschema, f"Draft{(found[1] or found[2]).replace('-', '')}Validator")
 
 
-def check(body: Mapping[str, Any], *, patterns: bool = True) -> None:
-    """Refuse a schema that no answer can be judged by; without ``patterns`` theirs may be of another language.
+def check(body: Mapping[str, Any], *, judges: bool = True) -> None:
+    """Refuse a schema that no answer can be judged by; one that ``judges`` none may have patterns and rules of others.
 
     Raises:
         Unusable: it is no schema, or refers to what is elsewhere, or to itself without end.
     """
     from referencing import Registry
 
-    judge = judge_of(body)
-    formats = judge.FORMAT_CHECKER if patterns else None
+    try:
+        judge = judge_of(body)
+    except Unusable:
+        if judges:
+            raise
+        judge = judge_of({})
+    formats = judge.FORMAT_CHECKER if judges else None
     try:
         for part, resolver in _walked(judge, body, formats):
-            if patterns:
+            if judges:
                 _check_patterns(part)
             for name in _REFERENCES:
                 _check_reference(body, name, part.get(name), resolver)

@@ -278,6 +278,22 @@ def test_what_is_wrong_is_said_with_its_turn(place: tuple[Any, ...], value: Any,
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$schema": "https://example.com/rules", "type": "object"},
+        {"$schema": "http://json-schema.org/draft-04/schema#", "properties": {"a": {"minimum": 1, "exclusiveMinimum": True}}},
+        {"properties": {"a": {"pattern": r"^\p{L}$"}, "b": {"patternProperties": {"[": {}}}}},
+    ],
+    ids=["unknown rules", "draft 4", "patterns of Rust"],
+)  # fmt: skip
+def test_a_schema_that_judges_no_more_need_not_be_understood(schema: dict[str, Any]) -> None:
+    """Its answer was there when the file was written: by a class of the user's, or before drafts were told apart."""
+    reply = Reply((Text("{}"),), status="ok", typed=Typed({}, schema), data={})
+    whole = Conversation((Turn(question=(Message("user", (Text("q"),)),), reply=reply),))
+    assert ("x", whole) == from_json(to_json("x", whole))
+
+
 def test_two_turns_of_one_key_are_refused() -> None:
     """A cell that runs again would replace one of them and leave the other."""
     turns = (said("q", "a", key=Key("c", 1)), said("r", "b", key=Key("c", 1)))
