@@ -243,6 +243,8 @@ def test_a_second_attempt_that_breaks_off_leaves_the_answer_before_it(open_sessi
         sent.append(asked.body)
         whole = answer('{"name": 5}')
         sock.sendall(streamed(whole) if len(sent) == 1 else streamed(answer('{"na'))[:-60])
+        if len(sent) == 2:
+            sock.shutdown(socket.SHUT_RDWR)
 
     with RawServer(replies) as server, pytest.raises(CallError) as caught:
         open_session(base_url=server.url).ask("x", model="a/b", schema="name str")
