@@ -62,6 +62,7 @@ def test_an_answer_is_seen_growing_and_never_shrinks(shape: str, notebook: OpenN
     assert len({state for state in states if 0 < state < len(words)}) >= 3
     assert partial[-1] - partial[0] > 1000 * 0.5 * WRITTEN_IN_S
     assert len(words) == states[-1]
+    assert not doubled(seen[-1]["text"], words)
     assert [] == shrunk([frame for frame in seen if not doubled(frame["text"], words)])
 
 
