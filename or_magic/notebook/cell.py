@@ -161,7 +161,7 @@ def resolve(word: str, namespace: Mapping[str, Any]) -> Any:
 def _watched(face: Face, stream: Stream, options: Options) -> Reply:
     pressed = Pressed()
     try:
-        with interrupts(stream.stop, pressed), stream:
+        with interrupts(stream.stop, pressed, in_kernel=hasattr(face.shell, "kernel")), stream:
             reply = show(face, stream, options)
     except (KeyboardInterrupt, CallInterruptedError) as error:
         if isinstance(error, CallInterruptedError) and not pressed:  # closed by another thread

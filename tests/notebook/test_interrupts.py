@@ -7,8 +7,10 @@ passed: what has ended long before then was ended by the interrupt.
 from __future__ import annotations
 
 import ast
+import itertools
 import math
 import random
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ from typing import Any
 import psutil
 import pytest
 
+from or_magic.notebook.interrupt import Pressed, interrupts
 from or_magic.offline import Server, serve
 
 from ..guards import AGES_S, HANG_S, SOON_S
@@ -198,3 +201,42 @@ def test_pressing_twice_does_no_harm(place: tuple[Kernel, Server]) -> None:
         assert server.idle(SOON_S)
         assert "ok" == kernel.run("1").status or "ok" == kernel.run("1").status  # a press may hit the next cell
         assert "'interrupted'" == kernel.value("orm.tracker.frame().status.iloc[-1]")
+
+
+def test_a_press_while_the_failed_cell_is_told_does_no_harm(place: tuple[Kernel, Server]) -> None:
+    """A kernel that is interrupted while it answers never answers; the next cell can be interrupted as any."""
+    kernel, server = place
+    told = kernel.run(
+        "import signal\nmanager = get_ipython().payload_manager\nread = manager.read_payload\n"
+        "def press():\n    manager.read_payload = read\n    signal.raise_signal(signal.SIGINT)\n    return read()"
+    )
+    assert "ok" == told.status
+    cell = "manager.read_payload = press\nget_ipython().run_cell_magic('or', 'offline/stall', 'hello')"
+    run, pressed, _ = press(kernel, cell, ready=lambda _: not server.idle(0.0))
+    assert pressed
+    assert "CallInterruptedError" == run.reply["content"]["ename"]
+    assert "True" == kernel.value("manager.read_payload == read"), "the second press came"
+    run, _, _ = press(kernel, "while True: pass")
+    assert "KeyboardInterrupt" == run.reply["content"]["ename"]
+
+
+def test_a_press_that_comes_later_is_meant() -> None:
+    """In a cell that goes on after an interrupted call, Stop works again after a moment."""
+    before = signal.getsignal(signal.SIGINT)
+    pressed = Pressed()
+    stops = itertools.count()
+
+    def stop() -> bool:
+        return next(stops) >= 0
+
+    try:
+        with interrupts(stop, pressed, in_kernel=True):
+            signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert 1 == next(stops), "the second one stops nothing"
+        pressed.at = -math.inf
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is before
+    finally:
+        signal.signal(signal.SIGINT, before)
