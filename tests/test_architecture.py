@@ -18,7 +18,7 @@ PACKAGE = Path(or_magic.__file__).resolve().parent
 # Import only what stands before you. A name covers the module or the package of that name, with all inside it.
 FLOORS = (
     "neutral", "tables", "outline", "content", "errors", "pictures", "sound", "values", "events", "charges",                                        # 1 values
-    "addresses", "protocol", "estimate", "pricing", "budget", "rules", "schema", "template", "options", "masking", "conversation", "context",                        # 2 protocol
+    "addresses", "protocol", "estimate", "pricing", "budget", "rules", "strict_json", "schema", "template", "options", "masking", "conversation", "context",                        # 2 protocol
     "private_folder", "paths", "secrets", "dotenv_file", "setting_kinds", "config_file", "setting_places",
     "settings", "media", "objects", "data", "gateway", "offline", "ledger", "middleware",                                                                    # 3 world
     "engine", "features", "api", "verbs", "__main__",                                                   # 4 engine, features
@@ -43,6 +43,7 @@ ONLY_IN = {
 }
 PURE = (
     "schema",
+    "strict_json",
     "tables",
     "outline",
     "addresses",

@@ -6,7 +6,6 @@ import base64
 import binascii
 import functools
 import json
-import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 from .. import content
 from ..options import is_name
+from ..strict_json import load
 from ..tables import Typed
 from ..values import Message, Reply, Total, Usage
 from .checked import wrong
@@ -73,36 +73,11 @@ def from_json(text: str) -> tuple[str, Conversation]:
 
 
 def _parsed(text: str) -> Any:
-    """Return the JSON value, of which a name says one thing only, and every number is one."""
-    try:
-        told = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_number, parse_float=_number, parse_int=_integer
-        )
-        text.encode()
-        json.dumps(told, ensure_ascii=False).encode()
-    except json.JSONDecodeError as error:
-        raise ValueError(f"it is no JSON: {error}") from None
-    except UnicodeEncodeError:
-        raise ValueError("it holds half of a character (a lone surrogate)") from None
+    """Return the JSON value, no deeper and with no longer numbers than a gateway tells."""
+    told = load(text, parse_int=_integer)
     if _depth(told) > _DEEPEST:
         raise ValueError(_TOO_DEEP)
     return told
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice[:60]!r} is said twice in one object")
-    return found
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:60]} is no number")
-    return number
 
 
 def _integer(text: str) -> int:

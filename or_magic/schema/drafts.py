@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from ..tables import pointed
 
-_DRAFT = re.compile(r"https?://json-schema\.org/(?:draft-0([467])|draft/(2019-09|2020-12))/schema#?")
-_LATEST = "2020-12"
+_DRAFT = re.compile(r"https?://json-schema\.org/(?:draft-0([467])/|draft/(2019-09|2020-12)/)?schema#?")
+_LATEST = "2020-12"  # what an address without a draft means, too
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
@@ -26,11 +27,11 @@ def judge_of(body: Mapping[str, Any]) -> Any:
     """
     import jsonschema
 
-    told = body.get("$schema", f"https://json-schema.org/draft/{_LATEST}/schema")
+    told = body.get("$schema", "https://json-schema.org/schema")
     found = _DRAFT.fullmatch(told) if isinstance(told, str) else None
     if found is None:
         raise Unusable(f"$schema {str(told)[:80]!r} is not known here. Known are drafts 4, 6, 7, 2019-09 and 2020-12")
-    return getattr(jsonschema, f"Draft{(found[1] or found[2]).replace('-', '')}Validator")
+    return getattr(jsonschema, f"Draft{(found[1] or found[2] or _LATEST).replace('-', '')}Validator")
 
 
 def check(body: Mapping[str, Any], *, judges: bool = True) -> None:
@@ -39,8 +40,6 @@ def check(body: Mapping[str, Any], *, judges: bool = True) -> None:
     Raises:
         Unusable: it is no schema, or refers to what is elsewhere, or to itself without end.
     """
-    from referencing import Registry
-
     try:
         judge = judge_of(body)
     except Unusable:
@@ -48,15 +47,22 @@ def check(body: Mapping[str, Any], *, judges: bool = True) -> None:
             raise
         judge = judge_of({})
     formats = judge.FORMAT_CHECKER if judges else None
+    inside: dict[int, list[int]] = {}
     try:
         for part, resolver in _walked(judge, body, formats):
             if judges:
                 _check_patterns(part)
             for name in _REFERENCES:
                 _check_reference(body, name, part.get(name), resolver)
-        judge(body, registry=Registry()).is_valid(None)
+            inside[id(part)] = [id(each) for each in _of_the_same_value(part, resolver)]
+        if judges:
+            TopologicalSorter(inside).prepare()
+    except CycleError:
+        raise Unusable(
+            "it refers to itself without end: it may come again inside its members and items, not in its own place"
+        ) from None
     except RecursionError:
-        raise Unusable("it refers to itself without end, so that nothing fits it") from None
+        raise Unusable("it is nested too deeply") from None
 
 
 def _check_form(judge: Any, part: Any, formats: Any) -> None:
@@ -94,6 +100,15 @@ def _walked(judge: Any, body: Mapping[str, Any], formats: Any) -> Iterator[tuple
             if isinstance(part.get("$ref"), str):  # it was followed by whom it was given to; the others' turn is last
                 waiting.appendleft((specification.create_resource(pointed(body, part["$ref"])), resolver, False))
         waiting += [(inner, resolver.in_subresource(inner), True) for inner in resource.subresources()]
+
+
+def _of_the_same_value(part: Mapping[str, Any], resolver: Any) -> Iterator[Any]:
+    """Yield the schemas that judge the very value that this one judges, not one inside of it."""
+    yield from [part[name] for name in ("not", "if", "then", "else") if name in part]
+    yield from [each for name in ("allOf", "anyOf", "oneOf") for each in part.get(name, ())]
+    for name in ("dependentSchemas", "dependencies"):  # another draft may mean anything by these words
+        yield from part[name].values() if isinstance(part.get(name), Mapping) else ()
+    yield from [resolver.lookup(part[name]).contents for name in _REFERENCES if isinstance(part.get(name), str)]
 
 
 def _check_patterns(part: Mapping[str, Any]) -> None:

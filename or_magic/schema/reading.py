@@ -7,11 +7,11 @@ JSON only one thing is taken off: a single fenced block.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..strict_json import load
 from .drafts import judge_of
 from .formats import formats
 from .source import Schema
@@ -68,35 +68,11 @@ def _loaded(text: str) -> Any:
     if not text:
         raise Mismatch(["the answer is empty"])
     try:
-        value = json.loads(text, parse_float=_finite, parse_constant=_no_constant, object_pairs_hook=_once)
-        json.dumps(value, ensure_ascii=False).encode()  # half of a character is no text
+        return load(text)
     except RecursionError:
-        raise Mismatch(["not readable: it is nested too deeply"]) from None
-    except UnicodeEncodeError:
-        raise Mismatch(["not readable: it holds half of a character (a lone surrogate)"]) from None
+        raise Mismatch(["it is nested too deeply"]) from None
     except ValueError as error:
-        raise Mismatch([f"not JSON: {error}"]) from None
-    return value
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError(f"{digits[:20]} is larger than any number")
-    return number
-
-
-def _no_constant(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON number")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} is in one object twice")
-    return found
+        raise Mismatch([str(error)]) from None
 
 
 def _of_type(value: Any, adapter: Any) -> Any:
@@ -124,7 +100,7 @@ def _errors(value: Any, schema: Schema) -> Iterator[str]:
         for error in sorted(judge.iter_errors(value), key=lambda each: list(map(str, each.absolute_path))):
             yield f"{_place(error.absolute_path)}: {error.message}"
     except RecursionError:
-        yield "not readable: it is nested too deeply"
+        yield "it is nested too deeply"
 
 
 def _place(steps: Iterable[Any]) -> str:

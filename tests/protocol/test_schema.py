@@ -378,6 +378,55 @@ def test_what_no_answer_can_be_judged_by_is_refused_before_it_is_paid(body: dict
         schema_of(body)
 
 
+_ENDLESS = {
+    "below a property": {
+        "properties": {"a": {"$ref": "#/$defs/A"}}, "$defs": {"A": {"$ref": "#/$defs/B"}, "B": {"$ref": "#/$defs/A"}},
+    },
+    "one of several": {"items": {"$ref": "#/$defs/A"}, "$defs": {"A": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/A"}]}}},
+    "where a member is there": {"dependentSchemas": {"x": {"$ref": "#"}}},
+    "not itself": {"not": {"$ref": "#"}},
+    "by its anchor": {"$dynamicAnchor": "me", "allOf": [{"$dynamicRef": "#me"}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", _ENDLESS.values(), ids=_ENDLESS)
+def test_a_schema_that_comes_again_in_its_own_place_is_refused_before_it_is_paid(body: dict[str, Any]) -> None:
+    """Judging an answer by it would not end, wherever in the answer it is needed."""
+    with pytest.raises(OptionError, match=r"refers to itself without end.*Nothing was sent"):
+        schema_of(body)
+
+
+def test_a_schema_may_come_again_inside_of_itself() -> None:
+    """Trees are described like that, also by two that hold each other, or null."""
+    body = {
+        "type": "object", "properties": {"leaf": {"$ref": "#/$defs/B"}},
+        "$defs": {
+            "A": {"type": "object", "properties": {"b": {"anyOf": [{"$ref": "#/$defs/B"}, {"type": "null"}]}}},
+            "B": {"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}}},
+        },
+        "dependentSchemas": {"x": {"required": ["leaf"]}},
+    }  # fmt: skip
+    tree = {"leaf": {"a": {"b": {"a": {"b": None}}}}}
+    assert tree == read(json.dumps(tree), schema_of(body), wrapped=False)[0]
+    with pytest.raises(Mismatch, match=r"leaf\.a\.b"):
+        read('{"leaf": {"a": {"b": 5}}}', schema_of(body), wrapped=False)
+
+
+def test_a_word_of_a_later_draft_means_nothing_in_an_earlier_one() -> None:
+    """It may hold anything there."""
+    body = {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "dependentSchemas": 5}
+    assert {} == read("{}", schema_of(body), wrapped=False)[0]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_address_without_a_draft_means_the_latest(scheme: str) -> None:
+    """So says the standard's own page, and generators write it."""
+    body = {"$schema": f"{scheme}://json-schema.org/schema#", "prefixItems": [{"type": "integer"}]}
+    assert [1] == read("[1]", schema_of(body), wrapped=False)[0]
+    with pytest.raises(Mismatch):
+        read('["x"]', schema_of(body), wrapped=False)
+
+
 def test_a_schema_is_judged_by_the_rules_of_its_draft() -> None:
     """Lists of items, dependencies and what stands beside a reference have changed their meaning."""
     body = {"type": "object", "properties": {"a": {"items": [{"type": "integer"}]}}, "dependencies": {"a": ["b"]}}
