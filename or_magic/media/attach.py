@@ -32,6 +32,8 @@ def _parts(thing: object, convert: Callable[[object], Iterable[Part]]) -> Iterat
         yield from (part_of(each) for each in thing)
     elif isinstance(thing, str):
         yield _of_word(thing)
+    elif thing is None:
+        raise MediaError("An attachment is None. Nothing was sent. Attach what you meant, or leave it out.")
     else:
         yield from convert(thing)
 

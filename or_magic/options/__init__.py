@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from typing import Any, Literal, TypedDict
@@ -132,18 +133,26 @@ def parse_line(line: str, resolve: Resolve = lambda word: word) -> Options:
     known, stray = parser.parse_known_args(split_line(line))
     if stray:
         raise OptionError(about_stray(stray[0], parser.names))
-    # argparse of Python 3.11 turns a value of "--" into an empty list.
-    told: dict[str, Any] = {name: "--" if value == [] else value for name, value in vars(known).items()}
+    told: dict[str, Any] = {name: _dashes_kept(value) for name, value in vars(known).items()}
     model = told.pop("model_option") or told.pop("MODEL")
     told.pop("MODEL", None)
     params: dict[str, Any] = {}
     for names, value in told.pop("param") or ():
         put(params, names, value)
-    lists: dict[str, Any] = {
-        name: tuple("--" if word == [] else word for word in told.pop(name) or ()) for name in _LISTS
-    }
+    lists: dict[str, Any] = {name: tuple(_each(told.pop(name) or (), name)) for name in _LISTS}
     said = {**told, **lists, "model": model}
     return replace(Options(params=params), **(said | _chosen(said)))
+
+
+def _each(values: Iterable[Any], name: str) -> Iterator[Any]:
+    """Yield the values of a repeatable option; a variable may hold several texts, of attachments each is one itself."""
+    for value in map(_dashes_kept, values):
+        yield from value if isinstance(value, list) and name != "attach" else (value,)
+
+
+def _dashes_kept(value: Any) -> Any:
+    # argparse of Python 3.11 turns a value of "--" into an empty list. Not by ==, which an array answers one by one.
+    return "--" if isinstance(value, list) and not value else value
 
 
 def format_line(options: Options) -> str:
@@ -205,7 +214,7 @@ def _is_said(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -math.inf < value < math.inf
 
 
 def _is_integer(value: Any) -> bool:

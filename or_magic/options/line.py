@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import keyword
+import math
 import shlex
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -79,13 +81,24 @@ class _Read:
     def __init__(self, resolve: Resolve) -> None:
         self._resolve = resolve
 
-    def text(self, word: str) -> str:
+    def _something(self, word: str) -> Any:
         found = self._resolve(word)
+        if found is None:  # a function that gave nothing back; "None" would be sent as a word
+            raise argparse.ArgumentTypeError(f"{word} is None")
+        return found
+
+    def text(self, word: str) -> str:
+        found = self._something(word)
         # What a variable or a file holds may be words of others: only what is written here is a template.
         return str(found) if found is word else Literal(found)
 
+    def texts(self, word: str) -> str | list[str]:
+        found = self._something(word)
+        several = isinstance(found, (list, tuple)) and found and all(isinstance(each, str) for each in found)
+        return list(found) if several else str(found)
+
     def model(self, word: str) -> str | Choice:
-        found = self._resolve(word)
+        found = self._something(word)
         return found if isinstance(found, Choice) else str(found)
 
     def number(self, word: str) -> float:
@@ -125,7 +138,7 @@ class _Read:
         return attachment(word, self._resolve)
 
     def name(self, word: str) -> str:
-        found = str(self._resolve(word))
+        found = str(self._something(word))
         if not is_name(found):
             raise argparse.ArgumentTypeError(f"{found!r} is not a name: it is one line of text")
         return found
@@ -142,11 +155,13 @@ def attachment(word: str, resolve: Resolve) -> Any:
     """Return the path or URL as it was written, or what a variable holds; a text in a variable names no file.
 
     Raises:
-        argparse.ArgumentTypeError: the variable holds such a text.
+        argparse.ArgumentTypeError: the variable holds such a text, or nothing.
     """
     if not word.startswith("$"):
         return word
     found = resolve(word)
+    if found is None or (isinstance(found, (list, tuple)) and not found):
+        raise argparse.ArgumentTypeError(f"{word} is {found!r}: there is nothing to attach")
     if isinstance(found, str) and found is not word and not found.startswith(FETCHED):
         raise argparse.ArgumentTypeError(
             f"{word} holds text, and a text never names a file: write the path on the line, or put a Path into "
@@ -207,7 +222,7 @@ def _add_of_question(say: Callable[..., None], group: Any, read: _Read) -> None:
     say(group, "--top-p", metavar="X", type=read.number, help="sample from the likeliest words that make up this share")
     say(group, "--max-tokens", metavar="N", type=read.count, help="the longest answer, in tokens")
     say(group, "--seed", metavar="N", type=read.integer, help="the same answer again, where the model supports it")
-    say(group, "--stop", metavar="TEXT", action="append", type=read.text,
+    say(group, "--stop", metavar="TEXT", action="append", type=read.texts,
         help="end the answer before TEXT; may be repeated")  # fmt: skip
     say(group, "-p", "--param", metavar="K=V", action="append", type=read.pair,
         help="any other request field; V is JSON if it parses; dotted keys nest")  # fmt: skip
@@ -218,9 +233,9 @@ def _add_of_question(say: Callable[..., None], group: Any, read: _Read) -> None:
 
 
 def _add_of_route(say: Callable[..., None], group: Any, read: _Read) -> None:
-    say(group, "--fallback", metavar="ID", action="append", type=read.text,
+    say(group, "--fallback", metavar="ID", action="append", type=read.texts,
         help="the model to ask where the one before fails, local:NAME where nobody is reached, or none")  # fmt: skip
-    say(group, "--provider", metavar="NAME", action="append", type=read.text,
+    say(group, "--provider", metavar="NAME", action="append", type=read.texts,
         help="only this provider; may be repeated")  # fmt: skip
     say(group, "--sort", metavar="BY", type=read.one_of(SORTS), choices=SORTS,
         help="prefer providers by price, throughput or latency")  # fmt: skip
@@ -256,9 +271,12 @@ def about_stray(word: str, known: list[str]) -> str:
 
 def closest(name: str, known: list[str]) -> str:
     """Return a hint at what ``name`` may have been meant to be, with a space before it."""
-    # A short wrong name is a long right one begun: --tmp is --temperature rather than --top-p.
+    # A short wrong name is a long right one begun: --temp and --tmp are --temperature rather than --system, --top-p.
+    begins = [word for word in known if len(name.strip("-")) > 2 and word.startswith(name)]
     begun = [word for word in known if len(name) > 3 and _is_within(name.strip("-"), word.strip("-"))]
-    near = difflib.get_close_matches(name, known, 1, 0.7) or begun or difflib.get_close_matches(name, known, 1)
+    near = (
+        begins or difflib.get_close_matches(name, known, 1, 0.7) or begun or difflib.get_close_matches(name, known, 1)
+    )
     return f" Did you mean {near[0]}?" if near else f" Known are {', '.join(known)}."
 
 
@@ -275,9 +293,12 @@ def is_name(word: object) -> bool:
 
 def _number(value: Any, word: str) -> float:
     try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise argparse.ArgumentTypeError(f"{word!r} is not a number") from None
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise argparse.ArgumentTypeError(f"{word!r} is not a number")
+    return found
 
 
 def _integer(value: Any, word: str, least: float = float("-inf"), noun: str = "a whole number") -> int:
@@ -300,7 +321,7 @@ def _choice(value: Any, words: Sequence[str]) -> str:
 
 
 def _identifier(word: str) -> str:
-    if not word.isidentifier():
+    if not word.isidentifier() or keyword.iskeyword(word):
         raise argparse.ArgumentTypeError(f"{word!r} is not a name for a variable")
     return word
 
@@ -309,7 +330,7 @@ def _pair(word: str, resolve: Resolve) -> tuple[list[str], Any]:
     names, equals, value = word.partition("=")
     if not equals or not all(names.split(".")):
         raise argparse.ArgumentTypeError(f"{word!r} is not K=V")
-    resolved = resolve(value)
+    resolved = plain(resolve(value))
     if resolved is value:
         try:
             resolved = json.loads(value)

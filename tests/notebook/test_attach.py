@@ -48,6 +48,18 @@ def test_paths_urls_and_variables_are_sent_along(cell: Kernel) -> None:
     assert "the picture: scaled down from 5,000 × 10 to 4,096 × 8 pixels" in done.displays[1]["data"]["text/plain"]
 
 
+def test_an_array_and_a_table_are_sent_along(cell: Kernel) -> None:
+    """Other than most objects, they answer a comparison for each of their values."""
+    cell.run(
+        "import numpy as np, pandas as pd; grid = np.zeros((20, 30, 3), np.uint8); week = pd.DataFrame({'c': [4.1]})"
+    )
+    done = cell.run("%%or -a $grid -a $week\nWhat is all this?")
+    assert "ok" == done.status, done.error
+    told = done.displays[0]["data"]["text/markdown"]
+    assert "PNG 30 × 20" in told
+    assert "DataFrame: 1 row × 1 column" in told
+
+
 def test_a_text_in_a_variable_is_no_path(cell: Kernel) -> None:
     """Nor is a path in the prompt, nor one that a template inserts (R17)."""
     done = cell.run("%%or -a $secret\nWhat?")

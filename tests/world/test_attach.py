@@ -190,6 +190,12 @@ def test_several_paths_of_a_variable_are_several_attachments(tmp_path: Path) -> 
 # ── text names no file ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_none_is_no_attachment() -> None:
+    """A function that gave nothing back: the word would be sent, and paid."""
+    with pytest.raises(MediaError, match=r"An attachment is None\. Nothing was sent"):
+        media.attached([b"words", None], lambda thing: [part_of(thing)])
+
+
 @pytest.mark.parametrize("text", ["/etc/passwd", "~/.ssh/id_rsa", "secret.txt", "file:///etc/passwd", "a\nb", ""])
 def test_a_text_in_a_variable_names_no_file(text: str) -> None:
     """It may come from a web page or from a model (R17)."""

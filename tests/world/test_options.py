@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -253,6 +254,74 @@ def test_numbers_of_other_libraries_are_numbers() -> None:
     for wrong in ({"max_tokens": np.bool_(True)}, {"seed": np.float64(1.5)}, {"temperature": np.array([1.0, 2.0])}):
         with pytest.raises(OptionError):
             from_keywords(wrong)
+
+
+_VARIABLES: dict[str, Any] = {
+    "$array": np.zeros((2, 2, 3), dtype=np.uint8),
+    "$frame": pd.DataFrame({"a": [1, 2]}),
+    "$none": None,
+    "$empty": [],
+    "$nan": float("nan"),
+    "$n": np.int64(3),
+    "$words": ["one", "two"],
+}
+
+
+def read_line(line: str) -> Options:
+    return parse_line(line, lambda word: _VARIABLES.get(word, word))
+
+
+@pytest.mark.parametrize("name", ["$array", "$frame"])
+def test_what_answers_a_comparison_for_each_of_its_values_can_be_attached(name: str) -> None:
+    """An array is neither equal to a list nor different from it; it is what people attach."""
+    attached = read_line(f"-a {name} -a x.png").attach
+    assert (True, "x.png") == (attached[0] is _VARIABLES[name], attached[1])
+
+
+@pytest.mark.parametrize("option", ["-s", "-m", "-c", "-a", "--tag", "--preset", "--stop", "--fallback", "--provider"])
+def test_a_variable_that_is_none_is_named(option: str) -> None:
+    """A function that gave nothing back: "None" would be sent as a word, or name a conversation."""
+    with pytest.raises(OptionError, match=r"\$none is None.*Nothing was sent"):
+        read_line(f"{option} $none")
+
+
+def test_an_empty_list_is_nothing_to_attach() -> None:
+    """A glob that found no file."""
+    with pytest.raises(OptionError, match="nothing to attach"):
+        read_line("-a $empty")
+
+
+@pytest.mark.parametrize("line", ["-t nan", "-t $nan", "--top-p inf", "-t 1e999"])
+def test_what_is_no_number_of_json_is_named_with_its_option(line: str) -> None:
+    """Which of them cannot be written, the error has to say."""
+    with pytest.raises(OptionError, match=r"(temperature|top-p): .* is not a number"):
+        read_line(line)
+    with pytest.raises(OptionError, match="top_p=nan is not a number"):
+        from_keywords({"top_p": float("nan")})
+
+
+def test_a_variable_may_hold_several_texts_of_what_may_be_repeated() -> None:
+    """A list of models is a variable; its Python spelling is no model."""
+    told = read_line("--stop $words --fallback $words --fallback three --provider $words")
+    assert (("one", "two"), ("one", "two", "three"), ("one", "two")) == (told.stop, told.fallback, told.provider)
+
+
+def test_a_parameter_from_a_variable_may_be_a_number_of_another_library() -> None:
+    """As in Python."""
+    assert {"top_k": 3} == json.loads(json.dumps(dict(read_line("-p top_k=$n").params)))
+
+
+def test_a_reply_is_bound_to_a_name_that_can_be_said() -> None:
+    """``class`` is a word of Python's own: what was paid for could not be reached under it."""
+    with pytest.raises(OptionError, match="'class' is not a name for a variable"):
+        read_line("-o class")
+
+
+def test_the_beginning_of_an_option_is_that_option() -> None:
+    """Not another one that looks like it."""
+    for line, option in (("--temp 1", "--temperature"), ("--sys x", "--system"), ("--max 5", "--max-tokens")):
+        with pytest.raises(OptionError, match=f"Did you mean {option}"):
+            parse_line(line)
 
 
 def test_a_number_that_no_float_can_be_is_refused_by_name() -> None:
