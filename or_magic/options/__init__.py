@@ -21,13 +21,13 @@ from .line import (
     about_stray,
     arguments,
     attachment,
-    closest,
     help_text,
     is_name,
     new_parser,
     put,
     split_line,
 )
+from .meant import closest
 from .merge import FIELDS, merged, says, without
 from .plain import plain
 

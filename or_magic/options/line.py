@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import keyword
 import math
@@ -16,6 +15,7 @@ from ..budget import parse_usd
 from ..errors import OptionError
 from ..rules import Choice
 from ..template import Literal
+from .meant import closest
 from .plain import plain
 
 # What one may be tempted to write; the answer is where the thing really goes.
@@ -267,23 +267,6 @@ def about_stray(word: str, known: list[str]) -> str:
     if word.startswith("-"):
         return f"{word} is not an option.{closest(word.partition('=')[0], known)} Nothing was sent. See %or help."
     return f"{word!r} is one word too many. Nothing was sent. The prompt goes below the first line; quote long values."
-
-
-def closest(name: str, known: list[str]) -> str:
-    """Return a hint at what ``name`` may have been meant to be, with a space before it."""
-    # A short wrong name is a long right one begun: --temp and --tmp are --temperature rather than --system, --top-p.
-    begins = [word for word in known if len(name.strip("-")) > 2 and word.startswith(name)]
-    begun = [word for word in known if len(name) > 3 and _is_within(name.strip("-"), word.strip("-"))]
-    near = (
-        begins or difflib.get_close_matches(name, known, 1, 0.7) or begun or difflib.get_close_matches(name, known, 1)
-    )
-    return f" Did you mean {near[0]}?" if near else f" Known are {', '.join(known)}."
-
-
-def _is_within(letters: str, word: str) -> bool:
-    """Whether the letters stand in the word in this order, the first one first."""
-    rest = iter(word)
-    return word[:1] == letters[:1] and all(letter in rest for letter in letters)
 
 
 def is_name(word: object) -> bool:
