@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import neutral
-from ..errors import CallError, LedgerError
+from ..errors import CallError, LedgerError, OrMagicError
 from ..events import Closed, Event, Notice
 from ..options import Options
 from ..values import Reply
@@ -32,12 +32,16 @@ class Screen(Protocol):
     def finish(self, reply: Reply, line: str, outputs: Outputs) -> None:
         """Show what stays: the outputs, or in a terminal what is left of the reply and the status line."""
 
+    def withdraw(self) -> None:
+        """Take back what was shown while waiting: the call was stopped on this side, and nobody was asked."""
+
 
 def show(face: Face, stream: Stream, options: Options) -> Reply:
     """Show the call to its end and return its reply.
 
     Raises:
         CallError: the call failed; what came, and the status, are shown.
+        OrMagicError: it was stopped before anything was sent; nothing of it is shown.
     """
     announcement = face.announcement(face.session())
     if announcement:
@@ -51,6 +55,9 @@ def show(face: Face, stream: Stream, options: Options) -> Reply:
     except (CallError, KeyboardInterrupt):
         stream.close()
         _finish(face, stream.reply, options, screen, notes)
+        raise
+    except OrMagicError:
+        screen.withdraw()
         raise
     else:
         _finish(face, stream.reply, options, screen, notes)
@@ -147,6 +154,9 @@ class _Unseen:
     def finish(self, reply: Reply, line: str, outputs: Outputs) -> None:  # noqa: ARG002 - other screens need them
         for data, metadata in outputs:
             self._shell.display_pub.publish(data=data, metadata=metadata)
+
+    def withdraw(self) -> None:
+        pass
 
 
 def _somebody_looks(shell: Any) -> bool:

@@ -114,12 +114,25 @@ class Live:
             self._drawing.result()
         self._ended = True
         if self._held or self._shown > len(outputs):
-            self._shell.display_pub.clear_output(wait=True)
-            self._shown = 0
-            if self._announcement:
-                print(self._announcement, flush=True)
+            self._clear()
         for place, (data, metadata) in enumerate(outputs):
             self._put(place, data, metadata)
+
+    def withdraw(self) -> None:
+        """Take back the "waiting", which would be saved as if somebody had been asked."""
+        self.stop()
+        if self._shown and self._paged:
+            self._clear()
+        elif self._shown:  # other outputs of the cell are not ours to clear
+            self._ended = True
+            self._put(0, {"text/plain": ""})
+
+    def _clear(self) -> None:
+        """Clear the cell when the next output comes, but for the announcement."""
+        self._shell.display_pub.clear_output(wait=True)
+        self._shown = 0
+        if self._announcement:
+            print(self._announcement, flush=True)
 
     def _wake(self, *, now: bool) -> None:
         if now:  # a first word is not held back

@@ -98,6 +98,9 @@ class Terminal:
         self.end(reply)
         self._writer.dim(line)
 
+    def withdraw(self) -> None:
+        """Leave what was printed: it scrolls away, and is saved nowhere."""
+
 
 class _Plain:
     """Words as they come."""

@@ -52,6 +52,32 @@ def test_a_cell_over_budget_fails_before_anything_is_sent_and_changes_nothing(ri
     assert "second" not in history(rich)
 
 
+_UNTIL_DRAWN = """
+import threading
+from or_magic import api
+from or_magic.notebook.live import Live
+drawn, put, ledger = threading.Event(), Live._put, api.current().engine.ledger
+Live._put = lambda self, *told: (put(self, *told), drawn.set())[0]
+ledger.open = lambda *told, open=ledger.open: (drawn.wait(60), open(*told))[1]
+"""
+
+
+def test_a_cell_that_a_budget_stops_late_does_not_go_on_waiting(fresh_kernel: Kernel) -> None:
+    """A first call loads what it needs before its budget is looked up; a saved "waiting" says that it was sent."""
+    fresh_kernel.run("%load_ext or_magic\n%or use offline\n%or budget --session 0.0001")
+    fresh_kernel.run(_UNTIL_DRAWN)
+    stopped = fresh_kernel.run(f"%%or {MODEL} --max-tokens 500\nhello")
+    assert "OverBudget" == stopped.reply["content"]["ename"]
+    assert "*waiting for" in stopped.drawn
+    assert [] == stopped.displays
+    fresh_kernel.run("drawn.clear()")
+    stopped = fresh_kernel.run("print('mine')\n%or ask " + "hello " * 900)
+    assert "OverBudget" == stopped.reply["content"]["ename"]
+    assert "*waiting for" in stopped.drawn
+    assert "mine\n" == stopped.text
+    assert [{"text/plain": ""}] == [shown["data"] for shown in stopped.displays]
+
+
 def test_again_is_about_the_question_that_was_stopped(rich: Kernel) -> None:
     """The error advises -y: said to another question, it would pay for what nobody asked for."""
     rich.run(f"%%or {MODEL}\nfirst")
