@@ -39,6 +39,8 @@ def _last(reply: Reply) -> str:
         return "nothing billed" if reply.status == "refused" else "cost not known yet"
     if reply.gateway.startswith("local:"):
         return "$0 local"
+    if not reply.cost_usd and reply.status in ("error", "refused"):
+        return "nothing billed"
     return f"{dollars(reply.cost_usd)} simulated" if reply.simulated else dollars(reply.cost_usd)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
 from ..errors import CallError, CallInterruptedError
 from ..events import Event
 from ..protocol.accumulate import Accumulation
-from ..values import Reply, Row, Total
+from ..values import Reply, Row, Total, Usage
 
 # Takes the reply and whether its attempt was sent; gives it back with what the books know, and its row if there is one.
 Booked = Callable[[Reply, bool], tuple[Reply, Row | None]]
@@ -130,4 +131,6 @@ def with_figures(reply: Reply, rows: Sequence[Row], *, sent: bool) -> tuple[Repl
         reply = replace(reply, usage=None, id=row.generation_id)
     if row is not None:
         reply = replace(reply, latency_s=row.latency_s, first_token_s=row.first_token_s, saved_usd=row.saved_usd)
+        if row.status == "error" and row.cost_source == "none":  # it failed before it ran: that is known to cost 0
+            reply = replace(reply, usage=(reply.usage or Usage()) | Usage(cost_usd=Decimal(0)))
     return replace(reply, earlier=earlier) if earlier else reply, row

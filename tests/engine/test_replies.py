@@ -13,10 +13,11 @@ import pytest
 import or_magic
 from or_magic import api
 from or_magic.api import Session
-from or_magic.charges import charges
+from or_magic.charges import charge, charges, cost
 from or_magic.content import Audio, Image, ParsedFile, Text
 from or_magic.engine.replies import Replies, size_of
 from or_magic.errors import OrMagicError
+from or_magic.notebook.words import receipt
 from or_magic.values import Reply, Total, Usage
 
 from ..features.inert import skeleton
@@ -50,6 +51,19 @@ def test_every_answer_is_kept_newest_last(offline: Session) -> None:
     assert ["one", "two"] == [each.text for each in offline.replies[:2]]
     assert offline.replies[0] is first
     assert ["ok", "ok", "partial", "refused"] == [each.status for each in offline.replies]
+
+
+def test_what_failed_before_it_ran_cost_nothing_wherever_that_is_told(offline: Session) -> None:
+    """The error said "Nothing was billed", the line below the cell that nobody knows, and so did the saved receipt."""
+    with pytest.raises(OrMagicError, match="Nothing was billed") as caught:
+        offline.ask("one", model="offline/error-503")
+    failed = caught.value.reply
+    assert ("error", Decimal(0), "nothing billed") == (failed.status, failed.cost_usd, cost(failed))
+    assert "0" == receipt(failed)["cost_usd"]
+    assert Total(simulated=True) == charge(failed)
+    with pytest.raises(OrMagicError) as caught:
+        offline.ask("two", model="offline/mid-stream-error")
+    assert "cost not known yet" == cost(caught.value.reply)
 
 
 def test_a_stream_that_was_closed_early_leaves_what_came(offline: Session) -> None:
