@@ -1,4 +1,4 @@
-"""What else a frame can be grouped by: the day of the user's calendar, which reads the zone, and the named cell."""
+"""What a frame can be grouped by beside its columns: the user's day, which reads the zone, cell, and model."""
 
 from __future__ import annotations
 
@@ -47,6 +47,21 @@ def _day(frame: pd.DataFrame) -> pd.Series[Any]:
     return pd.Series(pd.Categorical.from_codes(codes, names), index=frame.index)
 
 
+def _model(frame: pd.DataFrame) -> pd.Series[Any]:
+    """Return the model that answered every row, or the one that was asked where none did: refused calls have a name."""
+    import numpy as np
+    import pandas as pd
+
+    served, asked = frame["model"].cat, frame["model_requested"].cat
+    if (served.codes >= 0).all():
+        return frame["model"]
+    names = pd.Index(sorted({*served.categories, *asked.categories}), dtype="str")
+    # The last place answers for -1, which is NA.
+    places = [np.append(names.get_indexer(of.categories), -1)[of.codes.to_numpy()] for of in (served, asked)]
+    codes = np.where(places[0] < 0, places[1], places[0])
+    return pd.Series(pd.Categorical.from_codes(codes, names), index=frame.index)
+
+
 def _cell(frame: pd.DataFrame) -> pd.Series[Any]:
     """Return every row's cell as "notebook · 3 · 1a2b3c4d": the third that was asked in it, and the id's beginning."""
     import numpy as np
@@ -83,4 +98,4 @@ def _name(notebook: str) -> str:
     return stem if len(stem) <= _LONGEST_NOTEBOOK else f"{stem[: half - 1]}…{stem[-half:]}"
 
 
-DERIVED: Mapping[str, Callable[[pd.DataFrame], pd.Series[Any]]] = {"day": _day, "cell": _cell}
+DERIVED: Mapping[str, Callable[[pd.DataFrame], pd.Series[Any]]] = {"day": _day, "cell": _cell, "model": _model}

@@ -34,6 +34,7 @@ def summarize(frame: pd.DataFrame, by: str | Sequence[str] = "model", *, running
     ``calls`` counts attempts. ``success_rate`` is the share of ok and cached among the settled ones. ``cost_usd`` is
     the sum of what was billed, ``estimated_usd`` of what was not told and is estimated; ``unknown_calls`` are those
     that neither sum holds. ``saved_usd`` is what providers' caches of prompts saved, net of what writing them cost.
+    By "model", a call that no model answered counts to the one that was asked.
 
     Raises:
         OptionError: there is no such column.
@@ -81,7 +82,7 @@ def check_columns(names: Sequence[str], also: Iterable[str] = ()) -> list[str]:
     """
     if not isinstance(names, Sequence):
         raise OptionError(f"by={names!r:.60} is not a column or a list of columns, as in by='model'.")
-    known = [*COLUMNS, *DERIVED, *also]
+    known = [*dict.fromkeys([*COLUMNS, *DERIVED, *also])]
     for name in names:
         if name not in known:
             closest = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)

@@ -298,6 +298,16 @@ def test_days_are_stacked_and_days_without_calls_stay_free(tmp_path: Path) -> No
     assert ["20 Nov", "21 Nov", "22 Nov", "23 Nov"] == [label.get_text() for label in ax.get_xticklabels()]
 
 
+@pytest.mark.parametrize("by", ["day", "model"])
+def test_an_estimate_without_an_answer_is_that_of_the_model_that_was_asked(tmp_path: Path, by: str) -> None:
+    """Money of no model is money that nobody can look for."""
+    lost = row(0, model=None, model_requested="a", status="unknown", cost_usd="0.3", cost_source="estimated")
+    drawn = tracker_of(tmp_path, lost, row(1, **REFUSED)).plot(by)
+    words = [*texts(drawn), *[label.get_text() for label in drawn.get_yticklabels()]]
+    assert any(word.startswith("a") and "acme" not in word for word in words)
+    assert not any("no model" in word or "acme" in word for word in words)
+
+
 def test_a_day_of_unknown_calls_has_a_question_mark_and_no_bar(tmp_path: Path) -> None:
     """A gap would say that nobody asked."""
     ax = tracker_of(tmp_path, row(0), unknown(86_400), unknown(86_401)).plot("day")
@@ -528,6 +538,19 @@ def test_bars_carry_their_amounts(tmp_path: Path) -> None:
     assert ["$0.0300", "$0.0200 + ~$0.0010 estimated + 1 unknown", "1 unknown"] == [t.get_text() for t in ax.texts]
     assert [0.03, 0.02, 0.0, 0.0, 0.001, 0.0] == [pytest.approx(bar.get_width()) for bar in ax.patches]
     assert ax.yaxis_inverted()
+
+
+def test_a_single_bar_is_no_wall(tmp_path: Path) -> None:
+    """It filled its picture from edge to edge."""
+    low, high = sorted(tracker_of(tmp_path, row()).plot("model").get_ylim())
+    assert (-1, 1) == (low, high)
+
+
+def test_a_model_that_is_free_is_drawn_and_one_that_only_refused_is_not(tmp_path: Path) -> None:
+    """Nothing was spent by either, but the one has answered."""
+    free = row(1, model="a:free", cost_usd="0", completion_tokens=3)
+    ax = tracker_of(tmp_path, row(0), free, row(2, **{**REFUSED, "model_requested": "no/such"})).plot("model")
+    assert ["acme/one", "a:free"] == [label.get_text() for label in ax.get_yticklabels()]
 
 
 def test_many_bars_end_in_the_others(tmp_path: Path) -> None:

@@ -29,9 +29,7 @@ BY_HAND = [
 def test_the_figures_are_those_of_a_hand_computation(tmp_path: Path) -> None:
     """Known money in one sum, estimates in another, and what is in neither is counted."""
     table = tracker_of(tmp_path, *BY_HAND).summary("model")
-    assert ["b", "a"] == list(table.index[:2])
-    assert pd.isna(table.index[2])
-    assert ["c", "d"] == list(table.index[3:])
+    assert ["b", "a", "acme/one", "c", "d"] == list(table.index)
     a = table.loc["a"]
     assert [4, 0.5, 2.0] == [a["calls"], a["success_rate"], a["mean_latency_s"]]
     assert [37, 10, 40] == [a["prompt_tokens"], a["completion_tokens"], a["total_tokens"]]
@@ -56,6 +54,22 @@ def test_the_dearest_group_comes_first_and_equal_ones_by_name(tmp_path: Path) ->
     """The same ledger always gives the same table."""
     rows = [row(n, model=name, cost_usd=usd) for n, (name, usd) in enumerate([("z", "1"), ("y", "2"), ("x", "1")])]
     assert ["y", "x", "z"] == list(tracker_of(tmp_path, *rows).summary().index)
+
+
+def test_a_call_that_no_model_answered_counts_to_the_model_that_was_asked(tmp_path: Path) -> None:
+    """All refusals of all models in a group without a name told nobody which model fails."""
+    asked = {"model": None, "status": "refused", "cost_usd": "0", "cost_source": "none"}
+    rows = [
+        row(0, model="a", model_requested="a"),
+        row(1, model_requested="a", **asked),
+        row(2, model_requested="no/such", **asked),
+        row(3, model="a", model_requested="a", tag="t"),
+    ]
+    tracker = tracker_of(tmp_path, *rows)
+    table = tracker.summary("model")
+    assert {"a": 3, "no/such": 1} == table["calls"].to_dict()
+    assert {"a": pytest.approx(2 / 3), "no/such": 0} == table["success_rate"].to_dict()
+    assert {"a", "no/such"} == set(tracker.summary(["model", "tag"]).index.get_level_values("model"))
 
 
 def test_more_than_one_column(tmp_path: Path) -> None:
@@ -115,6 +129,7 @@ def test_the_figures_are_those_of_pandas(tmp_path: Path) -> None:
         for n in range(1000)
     ]
     frame = tracker_of(tmp_path, *rows).frame()
+    frame["model"] = frame["model"].astype("object").fillna("acme/one").astype("category")
     for by in ("model", "cell_id", ["cell_id", "model"]):
         groups = frame.groupby(by, observed=True, dropna=False)
         table = summarize(frame, by)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 MOST_BARS = 15
-_OF_A_MODEL = ("model", "provider")
+_WHO_RAN = ("model", "provider")
 
 
 def plot_by(frame: pd.DataFrame, by: str, total: Total, ax: Axes | None = None, *, running: str | None = None) -> Axes:
@@ -31,7 +31,7 @@ def plot_by(frame: pd.DataFrame, by: str, total: Total, ax: Axes | None = None, 
     import numpy as np
 
     table = summarize(frame, by, running=running)
-    if by in _OF_A_MODEL:
+    if by in _WHO_RAN:
         table = _without_refused(table)
     names, billed_usd, estimated_usd, unknown = _bars(table, by)
     ours = ax is None
@@ -48,7 +48,8 @@ def plot_by(frame: pd.DataFrame, by: str, total: Total, ax: Axes | None = None, 
         words = _amount(billed_usd[place], estimated_usd[place], int(unknown[place]))
         _beside(ax, words, float(known[place] + guessed[place]), int(place), ours=ours)
     ax.set_yticks(places, [paper.short(name) for name in names], parse_math=False)
-    ax.invert_yaxis()
+    middle, half = (len(names) - 1) / 2, max(len(names), 2) / 2  # a single bar is a bar, not a wall
+    ax.set_ylim(middle + half, middle - half)
     paper.style(ax, f"Spend by {by}: {total}", ours=ours)
     ax.tick_params(axis="y", length=0)
     if by == "cell":
@@ -57,9 +58,9 @@ def plot_by(frame: pd.DataFrame, by: str, total: Total, ax: Axes | None = None, 
 
 
 def _without_refused(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the groups but that of no model, if nothing was spent without one: no model ran there."""
+    """Return the groups but those where nobody ran: no answer, no tokens, nothing spent."""
     spent = table[["cost_usd", "estimated_usd", "unknown_calls"]].fillna(0).any(axis=1)
-    return table[table.index.notna() | spent.to_numpy()]
+    return table[spent | (table["success_rate"] > 0) | table["total_tokens"].notna()]
 
 
 def _bars(table: pd.DataFrame, by: str) -> tuple[list[str], Floats, Floats, Numbers]:

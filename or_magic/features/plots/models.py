@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..groups import column
 from .paper import COLOURS, OTHER
 
 if TYPE_CHECKING:
@@ -30,18 +31,18 @@ class Share:
 def shares(frame: pd.DataFrame, wanted: Mask) -> list[Share]:
     """Return the wanted rows, whose cost is known, by model, the dearest first.
 
-    Rows without a model and without a cost are in none: they were refused, and no model ran.
+    Rows that no model answered, and that cost nothing, are in none: no model ran.
     """
     import numpy as np
 
-    rows = np.flatnonzero(wanted)
-    models = frame["model"].cat
+    cost_usd = frame["cost_usd"].to_numpy()
+    ran = (frame["model"].cat.codes.to_numpy() >= 0) | (cost_usd > 0)
+    rows = np.flatnonzero(wanted & ran)
+    models = column(frame, "model").cat
     names = [*map(str, models.categories), "no model"]
     codes = models.codes.to_numpy().astype(np.int64)[rows] % len(names)  # -1, which is NA, becomes the last
     calls = np.bincount(codes, minlength=len(names))
-    sums = np.bincount(codes, weights=frame["cost_usd"].to_numpy()[rows], minlength=len(names))
-    if not sums[-1]:
-        calls[-1] = 0
+    sums = np.bincount(codes, weights=cost_usd[rows], minlength=len(names))
     ranked = [code for code in np.lexsort((np.arange(len(names)), -sums)) if calls[code]]
     shown = ranked if len(ranked) <= MOST_MODELS + 1 else ranked[:MOST_MODELS]
     found = [

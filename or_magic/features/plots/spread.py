@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..groups import column
 from . import paper
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _rows(frame: pd.DataFrame, spread: Spread) -> list[_Row]:
     status = frame["status"].cat
     finished = np.append(status.categories == "ok", False)[status.codes.to_numpy()]
     places = np.flatnonzero(finished & (values > 0))
-    models = frame["model"].cat
+    models = column(frame, "model").cat
     names = [*map(str, models.categories), "no model"]
     codes = models.codes.to_numpy().astype(np.int64)[places] % len(names)
     calls = np.bincount(codes, minlength=len(names))
