@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from .budget import parse_usd
 from .context import POLICIES
 from .conversation import Policy
-from .rules import parse_rules
+from .options.plain import plain
+from .rules import Rule, parse_rules
 from .values import Timeouts
 
 BUDGETS = {
@@ -158,7 +159,16 @@ def parse_paces(value: object) -> dict[str, Pace]:
         ValueError: a limit is no whole number above 0, or limits something else than requests and tokens.
     """
     example = '"*" = {requests = 60, tokens = 100000}'
-    return {name: _pace(name, _table(told, example)) for name, told in _table(value, example).items()}
+    return {name: _pace(name, _table(told, example)) for name, told in _table(plain(value), example).items()}
+
+
+def parse_choose(value: object) -> dict[str, Rule]:
+    """Return the rules by task.
+
+    Raises:
+        ValueError: a field is unknown or of another kind.
+    """
+    return parse_rules(plain(value))
 
 
 def parse_presets(value: object) -> dict[str, dict[str, Any]]:
@@ -232,5 +242,5 @@ TABLES: Mapping[str, Parse] = {
     "local": parse_locals,
     "rate_limits": parse_paces,
     "presets": parse_presets,
-    "choose": parse_rules,
+    "choose": parse_choose,
 }

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from or_magic.api import Session, aask, ask, connect, current, forget_choices, set_settings, stream, use
@@ -520,6 +521,17 @@ def test_a_session_that_goes_on_with_its_gateway_goes_on_with_its_budgets(
     finally:
         use(None)
         forget_choices()
+
+
+def test_tables_in_code_may_hold_numbers_of_numpy(folder: Path) -> None:
+    """A limit that was computed is a limit."""
+    limits = {"*": {"requests": np.int64(60)}}
+    rules = {"coding": {"answer_tokens": np.int32(3000), "high": ["a/b"]}}
+    given = {"rate_limits": limits, "choose": rules, "tag_budgets": {"thesis": np.float64(2.5)}, "retries": np.int8(2)}
+    settings = load_settings(given, {}, folder)
+    assert {"*": Pace(requests=60)} == settings.rate_limits
+    assert (int, 3000) == (type(settings.choose["coding"].answer_tokens), settings.choose["coding"].answer_tokens)
+    assert ({"thesis": Decimal("2.5")}, 2) == (settings.budgets.tags, settings.retries)
 
 
 @pytest.mark.parametrize("tags", [{"": 5}, {"x\n": 5}])
