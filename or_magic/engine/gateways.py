@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator
 from dataclasses import replace
+from math import inf
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UNSENT, CallError, OptionError, OrMagicError
@@ -24,6 +26,8 @@ class Gateways:
     """Made from settings; ``close`` closes every connection and the simulator."""
 
     def __init__(self, settings: Settings, client: openai.OpenAI | None, pace_s: float) -> None:
+        if not _is_pause(pace_s):
+            raise OptionError(f"pace_s={pace_s!r:.60} is not a pause in seconds. Nothing was sent.")
         self.server: Server | None = None
         self._lock = threading.Lock()
         self._locals: dict[str, Gateway] = {}
@@ -102,3 +106,7 @@ def _first_model(gateway: Gateway) -> str:
         return str(told["data"][0]["id"])
     except (OrMagicError, LookupError, TypeError):
         return "default"
+
+
+def _is_pause(seconds: object) -> bool:
+    return isinstance(seconds, Real) and not isinstance(seconds, bool) and 0 <= float(seconds) < inf

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..budget import Standing
-from ..errors import CallError, LedgerError, NoKeyError, SettingsError
+from ..errors import CallError, LedgerError, NoKeyError, OptionError, SettingsError
 from ..events import Send
 from ..gateway.catalog import Catalog
 from ..gateway.http import Attribution
@@ -60,6 +60,8 @@ class Engine:
         session: str | None = None,
         replies: Replies | None = None,
     ) -> None:
+        if not isinstance(ledger, Ledger | None):
+            raise OptionError(f"ledger={ledger!r:.60} is not an or_magic.ledger.Ledger. Nothing was opened.")
         self.settings, self._untold = settings, settings.warnings
         self.session = session or new_session()
         self.simulated = settings.offline

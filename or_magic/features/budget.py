@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..budget import Standing
+from ..budget import Standing, parse_usd
 from ..errors import OptionError
 from ..setting_kinds import BUDGETS
 
@@ -33,7 +33,7 @@ def settings_of(usd: Mapping[str, Any], tags: Mapping[str, Any] | None) -> dict[
     """Return the settings that budgets by scope and by tag stand for.
 
     Raises:
-        OptionError: there is no such scope.
+        OptionError: there is no such scope or tag, or an amount is none.
     """
     if not isinstance(tags, Mapping | None):
         raise OptionError(f"tags={tags!r:.60} is not budgets by tag, as in {{'draft': 0.50}}. Nothing was changed.")
@@ -43,7 +43,18 @@ def settings_of(usd: Mapping[str, Any], tags: Mapping[str, Any] | None) -> dict[
             near = difflib.get_close_matches(scope, names, 1)
             hint = f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(names)} and tags."
             raise OptionError(f"There is no budget {scope!r}. {hint} Nothing was changed.")
+    for name, amount in {**usd, **(tags or {})}.items():
+        _check(name, amount)
     return {names[scope]: amount for scope, amount in usd.items()} | ({"tag_budgets": dict(tags)} if tags else {})
+
+
+def _check(name: object, amount: object) -> None:
+    if not isinstance(name, str) or not name.isprintable() or not name:
+        raise OptionError(f"{name!r:.60} is not the name of a tag. Nothing was changed.")
+    try:
+        parse_usd(amount)
+    except ValueError as error:
+        raise OptionError(f"{name}: {error}. Nothing was changed.") from None
 
 
 def _name(standing: Standing) -> str:

@@ -198,6 +198,8 @@ class Tracker:
         return reprice(self._read(all, since), models, simulated=self._simulated)
 
     def _where(self, everything: bool, since: Since) -> tuple[str, tuple[Any, ...]]:
+        if everything not in (True, False):
+            raise OptionError(f"all={everything!r:.60} is neither True nor False.")
         if since is not None:
             return "started_at >= ?", (microseconds(moment(since, self._now())),)
         return ("1 = 1", ()) if everything else ("session = ?", (self._session,))

@@ -56,10 +56,16 @@ CALLS: tuple[Wrong, ...] = (
     ("replies", lambda s: s.replies[None], "replies"),
     ("frame", lambda s: s.tracker.frame(since=3), "since"),
     ("total", lambda s: s.tracker.total(since=[]), "since"),
+    ("frame", lambda s: s.tracker.frame(all="x"), "all"),
+    ("total", lambda s: s.tracker.total(all=None), "all"),
+    ("plot", lambda s: s.tracker.plot(all=[]), "all"),
     ("summary", lambda s: s.tracker.summary(3), "by"),
     ("summary", lambda s: s.tracker.summary(None), "by"),
     ("summary", lambda s: s.tracker.summary([[]]), "column"),
-    ("budget", lambda s: s.tracker.budget(session=[]), "session_budget"),
+    ("budget", lambda s: s.tracker.budget(session=[]), "session"),
+    ("budget", lambda s: s.tracker.budget(day=float("nan")), "day"),
+    ("budget", lambda s: s.tracker.budget(tags={3: 1}), "tag"),
+    ("budget", lambda s: s.tracker.budget(tags={"a": None}), "dollars"),
     ("budget", lambda s: s.tracker.budget(tags=3), "tags"),
     ("plot", lambda s: s.tracker.plot(3), "column"),
     ("plot", lambda s: s.tracker.plot(ax=3), "ax"),
@@ -73,6 +79,9 @@ CALLS: tuple[Wrong, ...] = (
     ("connect", lambda _: connect(timeouts=3), "timeouts"),  # type: ignore[arg-type]
     ("connect", lambda _: connect(offline="yes"), "offline"),  # type: ignore[arg-type]
     ("connect", lambda _: connect(client=3), "client"),  # type: ignore[arg-type]
+    ("connect", lambda _: connect(ledger=3), "ledger"),  # type: ignore[arg-type]
+    ("connect", lambda _: connect(pace_s="x"), "pace_s"),  # type: ignore[arg-type]
+    ("connect", lambda _: connect(pace_s=float("nan")), "pace_s"),
 )
 
 

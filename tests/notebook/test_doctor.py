@@ -197,8 +197,8 @@ def test_the_ledger_is_tried(home: Path) -> None:
         connection.close()
         told = found(session, "ledger")
         assert [f"✓ {ledger.path} can be written",
-                "! 1 calls are open: they run now, or were left by a crash",
-                "! what 1 calls cost is not known; %or reconcile asks"] == told  # fmt: skip
+                "! open now, running or left by a crash: 1 call",
+                "! what 1 call cost is not known; %or reconcile asks"] == told  # fmt: skip
 
 
 def test_entries_that_wait_are_counted(home: Path) -> None:

@@ -149,6 +149,8 @@ def _model(engine: Engine) -> Findings:
 
 
 def _ledger(engine: Engine) -> Findings:
+    from ...features.report import counted
+
     ledger = engine.ledger
     try:
         ledger.version()
@@ -159,9 +161,9 @@ def _ledger(engine: Engine) -> Findings:
     else:
         yield Finding("✗" if obstacle else "✓", "ledger", f"{ledger.place} {obstacle or 'can be written'}")
         if running:
-            yield Finding("!", "ledger", f"{running} calls are open: they run now, or were left by a crash")
+            yield Finding("!", "ledger", f"open now, running or left by a crash: {counted(running, 'call')}")
         if unknown:
-            yield Finding("!", "ledger", f"what {unknown} calls cost is not known; %or reconcile asks")
+            yield Finding("!", "ledger", f"what {counted(unknown, 'call')} cost is not known; %or reconcile asks")
     if waiting := ledger.waiting():
         yield Finding("!", "ledger", f"{waiting} entries wait beside it until it can be written")
 

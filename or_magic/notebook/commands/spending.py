@@ -47,10 +47,12 @@ def plot(face: Face, rest: str) -> None:
 
 def reconcile(face: Face, rest: str) -> None:  # noqa: ARG001 - every command takes the rest of the line
     """Ask the gateway what calls cost whose cost is not known, and say how many are left."""
+    from ...features.report import counted
+
     session = face.session()
     _, unknown = session.reconcile()
     if unknown:
-        say(f"{unknown} calls have a cost that the gateway does not tell (yet).")
+        say(f"What {counted(unknown, 'call')} cost the gateway does not tell (yet).")
     else:
         say("Nothing is left to ask: every cost that the gateway knows is in the ledger.")
     try:
@@ -64,11 +66,13 @@ def reconcile(face: Face, rest: str) -> None:  # noqa: ARG001 - every command ta
 
 def _comparison(table: pd.DataFrame) -> str:
     """Return the first model's figures as a sentence."""
+    from ...features.report import counted
+
     first = table.iloc[0]
     simulated = " simulated" if first["simulated"] else ""
-    told = f"{first['calls']} calls cost ${first['cost_usd']:.4f}{simulated}"
+    told = f"{counted(int(first['calls']), 'call')} cost ${first['cost_usd']:.4f}{simulated}"
     if first["unknown_calls"]:
-        told += f" ({first['unknown_calls']} more are not known and left out)"
+        told += f" (not known and left out: {first['unknown_calls']})"
     if math.isnan(first["would_usd"]):
         return f"{told}; what {table.index[0]} would have cost cannot be said: it has no fixed price."
     return f"{told}; the same tokens would have cost ${first['would_usd']:.4f} with {table.index[0]}, at list prices."
