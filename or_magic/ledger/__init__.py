@@ -113,8 +113,10 @@ class Ledger:
         Raises:
             LedgerError: the ledger cannot be read.
         """
+        if not limits:
+            return []
         self._drain()
-        return self._store.standings(limits) if limits else []
+        return self._store.standings(limits)
 
     def pending(self, gateway: str, since: datetime = _EVER) -> list[Row]:
         """Return settled rows of ``gateway`` whose cost is not known and can be asked for.
@@ -210,7 +212,7 @@ class Ledger:
             with self._lock:
                 first, self._warned = not self._warned, True
             if first:
-                self._warn(f"{error} Until then the entries wait in {place}.")
+                self._warn(f"{error} Answers are not affected: until then the entries wait in {place}.")
             return None
 
     def _keep(self, entry: Entry) -> str:

@@ -7,6 +7,7 @@ whoever needs one.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -19,6 +20,9 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from .forks import anew_in_children, gate
+
+# What it says of a connection that broke is no output of a cell; a program that has set up logging still gets it.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 Connection = psycopg.Connection[Any]
 _T = TypeVar("_T")

@@ -45,6 +45,7 @@ _BEGINNING = f"""
 _READING = f"""
     BEGIN READ ONLY; SET LOCAL statement_timeout = '{_READ_S}s'; SET LOCAL idle_in_transaction_session_timeout = '600s'
 """.encode()
+_HINT = " Is the server running on that host"  # libpq asks; whoever reads it can only do what our own sentence says
 _EVERYBODY = ("day", "week", "total")  # these are one budget for all: who is let in there is let in one by one
 
 # What is known when a row is opened stays as it is: a member needs no right to change it.
@@ -229,11 +230,11 @@ class PostgresStore:
             raise told from error
 
     def _error(self, error: BaseException) -> LedgerError:
-        reason = " ".join(str(error).split()).rstrip(".")[:300]
+        reason = " ".join(str(error).split()).partition(_HINT)[0].rstrip(".")[:300]
         password = parameters_of(self._address).get("password")
         reason = reason.replace(str(password), "[password]") if password else reason
         return LedgerError(
-            f"The team's ledger {self.place} cannot be used: {reason}. Answers are not affected. "
+            f"The team's ledger {self.place} cannot be used: {reason}. "
             "See that its server can be reached, or leave OR_MAGIC_LEDGER out to use a file of your own."
         )
 

@@ -139,7 +139,7 @@ def migrate(connection: psycopg.Connection[Any], place: str) -> None:
                 connection.execute(f"INSERT INTO {SCHEMA}.steps VALUES (%s)", (number,))
     except psycopg.errors.InsufficientPrivilege:
         raise LedgerError(
-            f"{place} has no tables of this or_magic yet, and your role may not make them. Answers are not affected. "
+            f"{place} has no tables of this or_magic yet, and your role may not make them. "
             "Let the owner of the database use it once with this version: %or doctor makes them."
         ) from None
 

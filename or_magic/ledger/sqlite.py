@@ -195,8 +195,7 @@ class SqliteStore:
         except (sqlite3.Error, OSError, ValueError, OverflowError) as error:
             self.close()
             raise self._failed(
-                f"cannot be used: {error}. Answers are not affected. "
-                "Free its disk, or set OR_MAGIC_HOME to a folder that can be written."
+                f"cannot be used: {error}. Free its disk, or set OR_MAGIC_HOME to a folder that can be written."
             ) from error
 
     def _check_in_place(self) -> None:
@@ -207,9 +206,7 @@ class SqliteStore:
         except FileNotFoundError:
             pass
         self.close()
-        raise self._failed(
-            "was removed or moved while it was in use. Answers are not affected. Put it back, or a new one is begun."
-        )
+        raise self._failed("was removed or moved while it was in use. Put it back, or a new one is begun.")
 
     def _failed(self, what: str) -> LedgerError:
         error = LedgerError(f"The ledger {short_path(self.path)} {what}")

@@ -114,6 +114,21 @@ def test_budgets_are_told_in_words(rich: Kernel) -> None:
     assert "week" not in rich.run("%or budget").text
 
 
+def test_a_budget_is_set_and_taken_off_although_the_ledger_cannot_be_read(fresh_kernel: Kernel, tmp_path: Path) -> None:
+    """The error that advises "%or budget off" must not come again when that is done."""
+    (tmp_path / "offline").mkdir()
+    (tmp_path / "offline" / "ledger.sqlite").write_bytes(b"this is no database, and never was one" * 100)
+    fresh_kernel.run("%load_ext or_magic\n%or use offline")
+    told = fresh_kernel.run("%or budget --session 5").text
+    assert told.startswith("That is set; how much of it is spent cannot be looked up now. The ledger ")
+    stopped = "\n".join(fresh_kernel.run(f"%%or {MODEL}\nhello").error)
+    assert "So the budget cannot be checked. Nothing was sent." in stopped
+    assert "not affected" not in stopped
+    assert "error" == fresh_kernel.run("%or budget").status
+    assert "No budget holds." in fresh_kernel.run("%or budget off").text
+    assert "ok" == fresh_kernel.run(f"%%or {MODEL}\nhello").status
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

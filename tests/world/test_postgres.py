@@ -140,6 +140,13 @@ def test_the_driver_is_loaded_only_where_it_is_needed() -> None:
     assert "False" == done.stdout.strip()
 
 
+def test_the_driver_s_own_words_are_no_output_of_a_cell() -> None:
+    """Of a connection that broke it warns by its logger, and where nobody listens Python prints that."""
+    code = "import logging, or_magic.ledger.connections; logging.getLogger('psycopg').warning('lost')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG_S)
+    assert "" == done.stderr
+
+
 # --- the password
 
 

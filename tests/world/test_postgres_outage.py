@@ -257,8 +257,10 @@ def test_with_a_budget_nothing_is_sent_while_it_cannot_be_looked_up(
     with serve() as server, connect(base_url=server.url, timeouts=LIMITS, total_budget="1") as session:
         assert "ok" == session.ask("Hello", model="openai/gpt-5-mini").status
         proxy.refuse()
-        with pytest.raises(LedgerError, match=r"budget cannot be checked\. Nothing was sent"):
+        with pytest.raises(LedgerError, match=r"budget cannot be checked\. Nothing was sent") as stopped:
             session.ask("Hello", model="openai/gpt-5-mini")
+        assert "Answers are not affected" not in str(stopped.value)
+        assert "?" not in str(stopped.value)
         proxy.refuse(False)
         assert "ok" == session.ask("Hello", model="openai/gpt-5-mini").status
         (standing,) = session.engine.standings()
@@ -468,7 +470,7 @@ def test_without_a_server_at_all_every_call_is_answered(home: Path, monkeypatch:
     """Bookkeeping never breaks a cell."""
     monkeypatch.setenv("OR_MAGIC_LEDGER", f"postgresql://ada:word@127.0.0.1:{dead_port()}/team")
     with serve() as server, connect(base_url=server.url, timeouts=LIMITS) as session:
-        with pytest.warns(LedgerWarning, match=r"ada@127\.0\.0\.1.*Until then the entries wait"):
+        with pytest.warns(LedgerWarning, match=r"ada@127\.0\.0\.1.*until then the entries wait"):
             assert "ok" == _ask(session)
         assert "ok" == _ask(session)
         assert session.engine.ledger.waiting() >= 4

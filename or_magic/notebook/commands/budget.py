@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ... import neutral
 from ...budget import Standing, amount, parse_usd
 from ...config_file import FILE_NAME, write_entry, write_setting
-from ...errors import OptionError
+from ...errors import LedgerError, OptionError
 from ...setting_kinds import BUDGETS
 from .command import Command, Parser, say
 
@@ -30,7 +30,12 @@ def budget(face: Face, rest: str) -> None:
         _set(face, engine, changes, tags)
         if said.save:
             _save(engine, changes, tags)
-    lines = list(_lines(face.session().engine))
+    try:
+        lines = list(_lines(face.session().engine))
+    except LedgerError as error:
+        if not (changes or tags):
+            raise
+        lines = [f"That is set; how much of it is spent cannot be looked up now. {error}"]
     say("\n".join(lines) or f"No budget holds. {_EXAMPLE}")
 
 

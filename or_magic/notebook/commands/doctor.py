@@ -165,7 +165,8 @@ def _ledger(engine: Engine) -> Findings:
         if unknown:
             yield Finding("!", "ledger", f"what {counted(unknown, 'call')} cost is not known; %or reconcile asks")
     if waiting := ledger.waiting():
-        yield Finding("!", "ledger", f"{waiting} entries wait beside it until it can be written")
+        entries = "1 entry waits" if waiting == 1 else f"{waiting:,} entries wait"
+        yield Finding("!", "ledger", f"{entries} beside it until it can be written")
 
 
 def _budgets(engine: Engine) -> Findings:
