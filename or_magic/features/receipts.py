@@ -32,7 +32,9 @@ _TEXTS = (
 )  # fmt: skip
 _FREE, _LOCAL = ("refused", "cached"), "local:"  # nothing is billed for these
 _ASKS = re.compile(
-    r"\A\s*%%(?:or|openrouter)\b(?![^\n]*--dry-run)|^[ \t]*(?:\w+ *= *)?%(?:or|openrouter) +ask\b", re.MULTILINE
+    r"\A\s*%%(?:or|openrouter)\b(?![^\n]*--dry-run)"
+    r"|^[ \t]*(?:\w+ *= *)?%(?:or|openrouter) +(?:(?:ask|image)\b|(?:again|fix)\b(?![^\n]*--dry-run))",
+    re.MULTILINE,
 )
 
 # The frame's columns in order; the names are the ledger's where they mean the same.
