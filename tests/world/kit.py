@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
@@ -106,6 +107,23 @@ def row(name: str, **facts: Any) -> Row:
         "model_requested": "offline/plain", "host": socket.gethostname(), "pid": os.getpid(), "tag": name,
     }  # fmt: skip
     return Row(**(told | facts))
+
+
+def in_a_fork(work: Callable[[], object]) -> int:
+    """Run ``work`` in a fork and return its exit code: not 0 where it raised, negative where it hung and was killed."""
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(int(HANG_S))
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            if code:
+                traceback.print_exc()
+            os._exit(code)  # never back into the test, which the parent goes on with
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def until(condition: Callable[[], object], limit_s: float = HANG_S) -> bool:

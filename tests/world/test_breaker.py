@@ -17,6 +17,7 @@ from or_magic.events import Closed, Event, Opened, Piece, Send
 from or_magic.middleware.breaker import Breakers, Fuse, Permit, breaker
 
 from ..guards import HANG_S
+from .kit import in_a_fork
 from .streams import Attempt, Script, Time, asking, failure, good, last, reset, timeout, unreachable
 
 GATEWAY = "openrouter"
@@ -322,10 +323,11 @@ def test_a_forked_child_probes_for_itself() -> None:
     rig = Rig().broken()
     rig.time.now += 30.0
     rig.breakers.admit(GATEWAY, "a/model")
-    child = os.fork()
-    if child == 0:
-        os._exit(1 if refused(rig.ask(*good())) else 0)
-    assert 0 == os.waitpid(child, 0)[1]
+
+    def probe() -> None:
+        assert not refused(rig.ask(*good()))
+
+    assert 0 == in_a_fork(probe)
 
 
 class Naive:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +19,7 @@ from or_magic.ledger.sqlite import SqliteStore
 from or_magic.offline import serve
 
 from ..guards import AGES_S, HANG_S
-from .kit import LIMITS, ROOT, books, hard_deadline, integrity, row
+from .kit import LIMITS, ROOT, books, hard_deadline, in_a_fork, integrity, row
 
 # Each thread writes whole lives of rows; what goes wrong is printed, so that silence is success.
 _WRITER = """
@@ -142,27 +139,12 @@ def test_threads_of_one_process_share_one_store(tmp_path: Path) -> None:
     assert 64 == len(books(tmp_path / "ledger.sqlite"))
 
 
-def _in_a_fork(work: Callable[[], object]) -> int:
-    """Run ``work`` in a fork and return its exit code, negative where it had to be killed: it hung."""
-    child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(int(HANG_S))
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
 def test_a_fork_and_its_parent_write_the_same_ledger(tmp_path: Path) -> None:
     """A connection must not be carried over a fork: the child opens its own, the parent's stays whole."""
     ledger = Ledger(SqliteStore(tmp_path / "ledger.sqlite"))
     ledger.open(row("before"))
     for number in range(5):
-        assert 0 == _in_a_fork(lambda name=f"child {number}": ledger.open(row(name)))
+        assert 0 == in_a_fork(lambda name=f"child {number}": ledger.open(row(name)))
         ledger.open(row(f"parent {number}"))
     ledger.close()
     assert "ok" == integrity(tmp_path / "ledger.sqlite")
@@ -176,7 +158,7 @@ def test_a_fork_asks_over_a_connection_of_its_own(home: Path, monkeypatch: pytes
         monkeypatch.setenv("OPENROUTER_BASE_URL", server.url)
         api.use(connect(timeouts=LIMITS))
         assert "ok" == api.ask("Parent.", model="offline/plain").status
-        assert [0, 0] == [_in_a_fork(lambda: api.ask("Child.", model="offline/plain")) for _ in range(2)]
+        assert [0, 0] == [in_a_fork(lambda: api.ask("Child.", model="offline/plain")) for _ in range(2)]
         assert "ok" == api.ask("Parent again.", model="offline/plain").status
         api.use(None)
         assert 3 == server.connections()
@@ -199,7 +181,7 @@ def test_a_fork_while_another_thread_asks_does_not_hang(home: Path, monkeypatch:
         api.ask("Parent.", model="offline/plain")
         asking = threading.Thread(target=ask_on, daemon=True)
         asking.start()
-        codes = [_in_a_fork(lambda: api.ask("Child.", model="offline/plain", tag="child")) for _ in range(12)]
+        codes = [in_a_fork(lambda: api.ask("Child.", model="offline/plain", tag="child")) for _ in range(12)]
         over.set()
         asking.join(HANG_S)
         api.use(None)
@@ -220,7 +202,7 @@ def test_a_fork_does_not_wait_for_a_ledger_that_is_locked(tmp_path: Path) -> Non
         writer.start()
         assert waiting.wait(HANG_S)
         with hard_deadline():
-            assert 0 == _in_a_fork(lambda: None)
+            assert 0 == in_a_fork(lambda: None)
         assert writer.is_alive(), "the fork came when nobody waited any more"
         other.execute("ROLLBACK")
     writer.join()
@@ -240,7 +222,7 @@ def test_a_child_forked_while_another_thread_waits_for_the_ledger_does_not_hang(
         writer = threading.Thread(target=ledger.open, args=(row("parent"),))
         writer.start()
         assert waiting.wait(HANG_S)
-        assert 0 == _in_a_fork(lambda: ledger.open(row("child")))
+        assert 0 == in_a_fork(lambda: ledger.open(row("child")))
         other.execute("ROLLBACK")
     writer.join()
     store.close()

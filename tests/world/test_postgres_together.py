@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +21,7 @@ from or_magic.ledger.reconcile import Reconciler
 
 from ..guards import HANG_S
 from ..postgres import Server
-from .kit import ROOT, row
+from .kit import ROOT, in_a_fork, row
 
 # Each thread writes whole lives of rows; what goes wrong is printed, so that silence is success.
 _WRITER = """
@@ -359,27 +357,12 @@ def test_a_row_of_another_machine_is_given_up_after_a_day_only(machines: Machine
 # --- forks
 
 
-def _in_a_fork(work: Callable[[], object]) -> int:
-    """Run ``work`` in a fork and return its exit code, negative where it had to be killed: it hung."""
-    child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(int(HANG_S))
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
 def test_a_fork_and_its_parent_write_over_connections_of_their_own(machines: Machines) -> None:
     """Two processes on one socket would read each other's answers."""
     with machines.ledger() as ledger:
         ledger.open(row("before"))
         for number in range(4):
-            assert 0 == _in_a_fork(lambda name=f"child {number}": ledger.open(row(name)))
+            assert 0 == in_a_fork(lambda name=f"child {number}": ledger.open(row(name)))
             ledger.open(row(f"parent {number}"))
     expected = {"before", *(f"{who} {number}" for who in ("child", "parent") for number in range(4))}
     assert expected == {tag for (tag,) in machines.asked("SELECT tag FROM or_magic.calls")}
@@ -400,7 +383,7 @@ def test_a_fork_while_another_thread_writes_does_not_hang(machines: Machines) ->
         ledger.open(row("before"))
         thread = threading.Thread(target=write_on)
         thread.start()
-        codes = [_in_a_fork(lambda name=f"child {number}": ledger.open(row(name))) for number in range(8)]
+        codes = [in_a_fork(lambda name=f"child {number}": ledger.open(row(name))) for number in range(8)]
         over.set()
         thread.join()
     assert [0] * 8 == codes

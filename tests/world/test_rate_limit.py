@@ -22,6 +22,7 @@ from or_magic.middleware.rate_limit import EACH, FREE, Limit, Limiter, Ticket, b
 from or_magic.middleware.retry import Quota, retry
 from or_magic.values import Request, Usage
 
+from .kit import in_a_fork
 from .streams import Attempt, Script, Time, asking, failure, good, last, notices, unreachable
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
@@ -312,11 +313,14 @@ def test_a_forked_child_does_not_queue_behind_threads_that_it_does_not_have() ->
     waiting = [rig.send(asking()) for _ in range(3)]
     for stream in waiting:
         next(stream)
-    child = os.fork()
-    if child == 0:
+
+    def ask_anew() -> None:
         fresh = rig.ask()
-        os._exit(0 if rig.passed_s == 60.0 and last(fresh).status == "ok" and list(waiting[0]) else 1)
-    assert 0 == os.waitpid(child, 0)[1]
+        assert 60.0 == rig.passed_s
+        assert "ok" == last(fresh).status
+        assert list(waiting[0])
+
+    assert 0 == in_a_fork(ask_anew)
     for stream in waiting:
         stream.close()
 

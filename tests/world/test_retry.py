@@ -31,6 +31,7 @@ from or_magic.middleware.retry import Policy, Quota, retry
 from or_magic.values import Request, Usage
 
 from ..guards import HANG_S
+from .kit import in_a_fork
 from .streams import (
     BODY,
     REQUEST,
@@ -449,9 +450,12 @@ def test_a_forked_child_does_not_inherit_a_lock_that_nobody_holds() -> None:
     thread = threading.Thread(target=hold)
     thread.start()
     held.wait(HANG_S)
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if quota.take() and quota.left == 486 else 1)
+
+    def take() -> None:
+        assert quota.take()
+        assert 486 == quota.left
+
+    code = in_a_fork(take)
     done.set()
     thread.join()
-    assert 0 == os.waitpid(child, 0)[1]
+    assert 0 == code
