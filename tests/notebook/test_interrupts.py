@@ -66,7 +66,8 @@ def press(
 ) -> tuple[Run, float, float]:
     """Run a cell, interrupt it ``after_s`` after it was ``ready``, and return what it did, when, and when it had failed.
 
-    The moment of the interrupt is 0 where the cell had ended before.
+    The moment of the interrupt is 0 where the cell had ended before. The status is "unanswered" where the interrupt
+    met the kernel's own code, before the cell or after it: it then never answers, which nothing in a cell can help.
     """
     sent = kernel.client.execute(cell, allow_stdin=True)
     run, pressed, due = Run(), 0.0, math.inf
@@ -85,14 +86,19 @@ def press(
         run.messages.append(message)
         if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
             break
-    while run.reply.get("parent_header", {}).get("msg_id") != sent:
+    ended = time.monotonic()
+    after = kernel.client.kernel_info()
+    while not {sent, after} & {answered := run.reply.get("parent_header", {}).get("msg_id")}:
         run.reply = kernel.client.get_shell_msg(timeout=HANG_S)
-    run.status = run.reply["content"]["status"]
-    return run, pressed, time.monotonic()
+    if answered == after:
+        run.status = "unanswered"
+    else:
+        run.status = run.reply["content"]["status"]
+    return run, pressed, ended
 
 
 def check(kernel: Kernel, server: Server, model: str, after_s: float, *, sent: bool) -> str:
-    """Interrupt one call, perhaps not before it was ``sent``, and return how it ended: not begun, complete, or interrupted."""
+    """Interrupt one call, perhaps not before it was ``sent``, and return how it ended: not begun, complete, interrupted, or outside."""
     ready = (lambda _: not server.idle(0.0)) if sent else began
     run, pressed, failed = press(kernel, f"%%or {model} -t 0.5\nhello", after_s, ready)
     if not pressed:  # it was quicker than the finger
@@ -100,6 +106,8 @@ def check(kernel: Kernel, server: Server, model: str, after_s: float, *, sent: b
         return "complete"
     assert server.idle(SOON_S), f"{model} after {after_s}: the connection is still open"
     assert failed - pressed < SOON_S, f"{model} after {after_s}: {failed - pressed:.3f} s"
+    if run.status == "unanswered":
+        return "outside"
     if run.status == "ok":  # the interrupt came after the cell's last instruction
         return "complete"
     name = run.reply["content"]["ename"]
@@ -216,7 +224,7 @@ def test_a_press_while_the_failed_cell_is_told_does_no_harm(place: tuple[Kernel,
     assert pressed
     assert "CallInterruptedError" == run.reply["content"]["ename"]
     assert "True" == kernel.value("manager.read_payload == read"), "the second press came"
-    run, _, _ = press(kernel, "while True: pass")
+    run, _, _ = press(kernel, "print('begun', flush=True)\nwhile True: pass", ready=lambda run: "begun" in run.text)
     assert "KeyboardInterrupt" == run.reply["content"]["ename"]
 
 
