@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from ..guards import HANG_S
 from ..protocol.payloads import payloads
 from .gateway import Gateway, listed
 from .notebook import Notebook, write
@@ -62,7 +63,7 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     """One tab of the browser for each front end."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(HANG_S * 1000)
     yield page
     context.close()
 

@@ -14,7 +14,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 MODEL = "test/writer"
-_PATIENCE_S = 60.0
 
 
 @dataclass
@@ -173,10 +172,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _hold(self, script: Script) -> None:
         script.held.set()
-        for _ in range(int(_PATIENCE_S / 0.1)):
+        self._send(b": OPENROUTER PROCESSING\n\n")
+        while not script.released.wait(0.1):
             self._send(b": OPENROUTER PROCESSING\n\n")
-            if script.released.wait(0.1):
-                return
 
     def _event(self, chunk: Mapping[str, Any]) -> None:
         self._send(b"data: " + json.dumps(chunk).encode() + b"\n\n")

@@ -12,6 +12,7 @@ from typing import Any
 import nbformat
 from playwright.sync_api import Locator, Page
 
+from ..guards import HANG_S
 from .server import Server
 
 CELL = ".jp-Notebook .jp-Cell"
@@ -111,13 +112,13 @@ class Notebook:
         self.cell(number).locator(".jp-InputArea-editor .cm-content").click()
         self.page.keyboard.press("Control+Enter")
 
-    def run(self, number: int, limit_s: float = 30.0) -> None:
+    def run(self, number: int, limit_s: float = HANG_S) -> None:
         """Run a cell to its end."""
         before = self.prompt(number)
         self.start(number)
         self.done(number, before, limit_s)
 
-    def done(self, number: int, before: str = "[ ]:", limit_s: float = 30.0) -> None:
+    def done(self, number: int, before: str = "[ ]:", limit_s: float = HANG_S) -> None:
         """Wait until the cell shows another number than ``before``, and all that it displayed is drawn."""
         self.page.wait_for_function(
             """([selector, number, before]) => {
@@ -151,7 +152,7 @@ class Notebook:
         """Return what the outputs say."""
         return "\n".join(self.outputs(number).all_inner_texts())
 
-    def wait_for(self, number: int, text: str, limit_s: float = 20.0) -> None:
+    def wait_for(self, number: int, text: str, limit_s: float = HANG_S) -> None:
         """Wait until the outputs of the cell say ``text``."""
         self.page.wait_for_function(
             """([selector, number, text]) => {
@@ -177,7 +178,7 @@ class Notebook:
         before = path.stat().st_mtime_ns
         self.page.keyboard.press("Escape")
         self.page.keyboard.press("Control+s")
-        end = time.monotonic() + 10
+        end = time.monotonic() + HANG_S
         while path.stat().st_mtime_ns == before:
             assert time.monotonic() < end, "the notebook was not written"
             self.page.wait_for_timeout(50)
@@ -186,7 +187,8 @@ class Notebook:
 
 def saved(path: Path) -> list[Saved]:
     """Return the cells of a notebook's file."""
-    for _ in range(50):  # it may be half written
+    end = time.monotonic() + HANG_S
+    while time.monotonic() < end:  # it may be half written
         try:
             told = json.loads(path.read_text(encoding="utf-8"))
         except json.JSONDecodeError:

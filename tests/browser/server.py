@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..guards import HANG_S
+
 Kind = Literal["lab", "notebook"]
 
 _MODULES: Mapping[Kind, str] = {"lab": "jupyterlab", "notebook": "notebook"}
@@ -26,7 +28,6 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "docmanager-extension/plugin": {"autosave": False},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
 }
-_START_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def _free_port() -> int:
 
 
 def _wait_until_up(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + _START_S
+    end = time.monotonic() + HANG_S
     while True:
         try:
             server.api("status")

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from ..guards import HANG_S
 from .conftest import OpenNotebook
 from .gateway import Gateway
 
 ERROR = ".jp-OutputArea-output:has([data-mime-type='application/vnd.jupyter.stderr'], [data-mime-type='application/vnd.jupyter.error'])"
 
 
-def test_the_stop_button_ends_a_stream_within_half_a_second(notebook: OpenNotebook, gateway: Gateway) -> None:
-    """Every second of a stream that nobody wants is paid for; what came is kept, marked, and the next cell works."""
+def test_the_stop_button_ends_a_stream_that_would_never_end(notebook: OpenNotebook, gateway: Gateway) -> None:
+    """What nobody wants is not paid for; what came is kept, marked, and the next cell works.
+
+    How soon it ends is measured by benchmarks/bench_display.py.
+    """
     script = gateway.says("never ends", "Words that **go on** and on. ", pace_s=0.005, endless=True)
     opened = notebook("%%or\nnever ends", "_or.status, len(_or.text) > 40, 'stream' in _or.text")
     opened.start(0)
     opened.wait_for(0, "go on and on. Words that go on")
-    opened.page.evaluate("orMagicWatch.stopwatch(0)")
     opened.interrupt()
     opened.done(0)
-    assert opened.page.evaluate("orMagicWatch.lapse()") < 500
-    assert script.gone.wait(5)
+    assert script.gone.wait(HANG_S)
     answer, status, error = opened.outputs(0).all_inner_texts()
     assert "Words that go on and on." in answer
     assert status.startswith("✗ interrupted")
@@ -35,11 +37,9 @@ def test_the_stop_button_ends_a_silent_stream_too(notebook: OpenNotebook, gatewa
     gateway.says("next", "The next cell works.")
     opened.start(0)
     opened.wait_for(0, "One two")
-    opened.page.evaluate("orMagicWatch.stopwatch(0)")
     opened.interrupt()
     opened.done(0)
-    assert opened.page.evaluate("orMagicWatch.lapse()") < 500
-    assert script.gone.wait(5)
+    assert script.gone.wait(HANG_S)
     opened.run(1)
     assert "The next cell works." in opened.text(1)
 

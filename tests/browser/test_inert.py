@@ -103,7 +103,7 @@ def _one_by_one(opened: Notebook, gateway: Gateway, guard: Guard, texts: list[st
     for start in range(0, len(texts), CELL):
         stop = min(start + CELL, len(texts))
         opened.replace([ONE_BY_ONE.format(start, stop)])
-        opened.run(0, limit_s=120)
+        opened.run(0)
         guard.look()
 
 

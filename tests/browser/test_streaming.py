@@ -100,7 +100,7 @@ def test_the_first_words_are_there_before_anything_else_comes(notebook: OpenNote
     script = gateway.says("pause", "First words. And the rest.", hold=12)
     opened = notebook("%%or\npause")
     opened.start(0)
-    opened.wait_for(0, "First words.", limit_s=10)
+    opened.wait_for(0, "First words.")
     assert "rest" not in opened.text(0)
     script.released.set()
     opened.done(0)

@@ -94,21 +94,5 @@
     return place(number, word);
   };
 
-  // Milliseconds from the next click until the cell shows its number; null while it runs.
-  let clicked = null;
-  let ended = null;
-  const stopwatch = number => {
-    clicked = ended = null;
-    const prompt = document.querySelectorAll('.jp-Notebook .jp-Cell')[number].querySelector('.jp-InputPrompt');
-    addEventListener('click', () => (clicked = performance.now()), {capture: true, once: true});
-    const observer = new MutationObserver(() => {
-      if (clicked === null || !/\[\d+\]/.test(prompt.innerText)) return;
-      ended = performance.now();
-      observer.disconnect();
-    });
-    observer.observe(prompt, {childList: true, subtree: true, characterData: true});
-  };
-  const lapse = () => (ended === null ? null : ended - clicked);
-
-  globalThis.orMagicWatch = {find, place, look, settled, watch, stop, read, stopwatch, lapse};
+  globalThis.orMagicWatch = {find, place, look, settled, watch, stop, read};
 })();

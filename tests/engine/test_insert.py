@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -264,17 +263,3 @@ def test_all_that_objects_become_is_valid(validate: Callable[[Any], None], tmp_p
     ]  # fmt: skip
     for parts in [user_parts(["x", thing], None) for thing in things] + [user_parts(things, None)]:
         validate(json.loads(json.dumps(encode(Request("a/b", (Message("user", parts),))))))
-
-
-def test_many_insertions_take_time_in_proportion() -> None:
-    """A list of a thousand texts must not be copied a thousand times."""
-
-    def seconds(count: int) -> float:
-        begun = time.process_time()
-        user_parts(["x" * 1_000] * count, None)
-        user_parts("{{ s }} and " * count, {"s": "y" * 1_000})
-        return time.process_time() - begun
-
-    seconds(100)
-    few, many = min(seconds(500) for _ in range(3)), min(seconds(4_000) for _ in range(3))
-    assert many < few * 8 * 4

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from ..guards import HANG_S
+
 BARE = "import importlib.util as u; find = u.find_spec; u.find_spec = lambda name, *a: None if name == 'rich' else find(name, *a)"
 
 
@@ -39,9 +41,9 @@ class Screen:
         line = f"env -i {' '.join([f'{name}={shlex.quote(value)}' for name, value in environment.items()])} {shlex.join(command)}"
         self._tmux("new-session", "-d", "-s", "it", "-x", str(width), "-y", "50", line)
         self._cells = 0
-        self.wait("In [1]:", 60)
+        self.wait("In [1]:")
 
-    def run(self, cell: str, limit_s: float = 30.0) -> str:
+    def run(self, cell: str, limit_s: float = HANG_S) -> str:
         """Type a cell, run it, and return what it printed."""
         self.start(cell)
         return self.done(limit_s)
@@ -53,12 +55,12 @@ class Screen:
         # Plain Enter only adds lines to a cell magic.
         self._tmux("send-keys", "-t", "it", *(["M-Enter"] if cell.startswith("%%") else ["Enter"]))
 
-    def done(self, limit_s: float = 30.0) -> str:
+    def done(self, limit_s: float = HANG_S) -> str:
         """Wait for the next prompt and return what stands between the two."""
         whole = self.wait(f"In [{self._cells + 1}]:", limit_s)
         return whole.rpartition(f"In [{self._cells}]:")[2].rpartition(f"In [{self._cells + 1}]:")[0].rstrip()
 
-    def begun(self, words: str, limit_s: float = 30.0) -> None:
+    def begun(self, words: str, limit_s: float = HANG_S) -> None:
         """Wait until the cell that runs has printed ``words``."""
         end = time.monotonic() + limit_s
         while words not in (shown := self.text()).rpartition(f"In [{self._cells}]:")[2]:
@@ -73,7 +75,7 @@ class Screen:
         """Return everything on the screen and above it."""
         return self._tmux("capture-pane", "-p", "-J", "-t", "it", "-S", "-")
 
-    def wait(self, words: str, limit_s: float = 30.0) -> str:
+    def wait(self, words: str, limit_s: float = HANG_S) -> str:
         """Return the screen as soon as it holds ``words``."""
         end = time.monotonic() + limit_s
         while words not in (shown := self.text()):

@@ -10,7 +10,6 @@ import io
 import json
 import math
 import sys
-import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -175,12 +174,10 @@ def test_the_same_table_gives_the_same_text() -> None:
 
 
 def test_of_a_long_table_rows_are_drawn_and_that_is_said() -> None:
-    """A million rows in well under a second, and nothing that the figures do not say."""
+    """And nothing that the figures do not say. What it takes is measured by benchmarks/bench_prompt.py."""
     data = pd.concat([frame(10_000)] * 100, ignore_index=True)
     data.loc[777_777, "price"] = 1e9
-    begun = time.process_time()
     of = told(data)
-    assert time.process_time() - begun < 2.0  # measured 0.2: this is no benchmark
     assert "1,000,000 rows" in of
     assert "50,000 rows drawn at random" in of
     assert f"{data['price'].isna().sum():,} missing" in of
@@ -506,9 +503,7 @@ def test_what_stands_inside_itself_is_named_and_depth_has_an_end() -> None:
 )  # fmt: skip
 def test_large_json_is_cut_and_says_so(thing: Any, tokens: int | None) -> None:
     """As much as fits, with how much is missing."""
-    begun = time.process_time()
     of = told(thing, tokens)
-    assert time.process_time() - begun < 5.0
     assert size(of) <= (tokens or 8_000) + 30
     assert "more" in of or "left out" in of
 
