@@ -39,7 +39,7 @@ def _last(reply: Reply) -> str:
         return "nothing billed" if reply.status == "refused" else "cost not known yet"
     if reply.gateway.startswith("local:"):
         return "$0 local"
-    if not reply.cost_usd and reply.status in ("error", "refused"):
+    if not reply.cost_usd and reply.status in ("error", "refused", "interrupted"):
         return "nothing billed"
     return f"{dollars(reply.cost_usd)} simulated" if reply.simulated else dollars(reply.cost_usd)
 

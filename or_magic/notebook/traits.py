@@ -67,4 +67,9 @@ class OpenRouterMagics(Configurable):
 
             del mine  # verbose tracebacks print the locals of this frame
             raise TraitError(f"A key is no setting: it would stand in notebooks and in history. {WHERE_KEYS_GO}")
+        if told := [name for name in mine if name.endswith(("_budget", "_budgets"))]:
+            # traitlets would warn, once: a budget that is silently none would be the worst of all.
+            raise TraitError(
+                f"{told[0]} is not set here, and holds nothing up: use %or budget, or orm.tracker.budget()."
+            )
         super()._load_config(cfg, *args, **kwargs)

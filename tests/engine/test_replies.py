@@ -6,6 +6,7 @@ import contextlib
 import gc
 import tracemalloc
 import weakref
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -18,10 +19,12 @@ from or_magic.content import Audio, Image, ParsedFile, Text
 from or_magic.engine.replies import Replies, size_of
 from or_magic.errors import OrMagicError
 from or_magic.notebook.words import receipt
+from or_magic.setting_kinds import parse_locals
 from or_magic.values import Reply, Total, Usage
 
 from ..features.inert import skeleton
 from ..protocol.payloads import payloads
+from ..world.kit import dead_port
 
 MIB = 2**20
 
@@ -61,8 +64,13 @@ def test_what_failed_before_it_ran_cost_nothing_wherever_that_is_told(offline: S
     assert ("error", Decimal(0), "nothing billed") == (failed.status, failed.cost_usd, cost(failed))
     assert "0" == receipt(failed)["cost_usd"]
     assert Total(simulated=True) == charge(failed)
+    nowhere = {"lost": f"http://127.0.0.1:{dead_port()}/v1"}
+    offline.engine.settings = replace(offline.engine.settings, retries=0, local=parse_locals(nowhere))
+    with pytest.raises(OrMagicError, match="Nothing was sent") as caught:
+        offline.ask("two", model="local:lost")
+    assert (Decimal(0), "$0 local") == (caught.value.reply.cost_usd, cost(caught.value.reply))
     with pytest.raises(OrMagicError) as caught:
-        offline.ask("two", model="offline/mid-stream-error")
+        offline.ask("three", model="offline/mid-stream-error")
     assert "cost not known yet" == cost(caught.value.reply)
 
 

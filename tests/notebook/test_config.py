@@ -90,6 +90,9 @@ def test_config_of_ipython_shows_help_and_values_and_refuses_what_is_wrong(kerne
     key = kernel.run('%config OpenRouterMagics.api_key = "abcdefghijkl"')
     assert "A key is no setting" in key.text
     assert "abcdefghijkl" not in kernel.value(f"{TRAITS}.config")
+    for _ in range(2):  # a warning of traitlets comes once
+        assert "use %or budget" in kernel.run("%config OpenRouterMagics.session_budget = 5").text
+    assert "No budget holds." in kernel.run("%or budget").text
 
 
 def test_another_gateway_begins_another_session_and_says_so(kernel: Kernel) -> None:

@@ -29,7 +29,7 @@ def spend(face: Face, rest: str) -> pd.DataFrame | None:
         return table[_COMPARED]
     total = tracker.total(all=told.all, since=told.since)
     if total == Total(simulated=total.simulated) and tracker.frame(all=told.all, since=told.since).empty:
-        say("Nothing was asked yet." if told.all else "Nothing was asked in this session yet; --all shows the others.")
+        say(_nothing(told))
         return None
     say(str(total))
     table = tracker.summary(by=told.by or "model", all=told.all, since=told.since)
@@ -62,6 +62,12 @@ def reconcile(face: Face, rest: str) -> None:  # noqa: ARG001 - every command ta
     else:
         if found is not None and found.word != "agrees":
             say(f"! {str(found)[0].upper()}{str(found)[1:]}.")
+
+
+def _nothing(told: argparse.Namespace) -> str:
+    if told.since:
+        return "Nothing was asked since then."
+    return "Nothing was asked yet." if told.all else "Nothing was asked in this session yet; --all shows the others."
 
 
 def _comparison(table: pd.DataFrame) -> str:
