@@ -7,7 +7,7 @@ Both count, so that calls which run beside each other cannot pass a budget toget
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
@@ -81,6 +81,12 @@ class Standing:
         """What one more call may cost; below 0 where more was spent than allowed."""
         return EXACT.subtract(self.limit.usd, EXACT.add(self.spent_usd, self.held_usd))
 
+    def covers(self, bound_usd: Decimal | None) -> bool:
+        """Whether a call that costs at most so much may be sent; None is not known beforehand."""
+        if bound_usd == 0:  # what costs nothing may go on when nothing is left
+            return True
+        return self.left_usd > 0 if bound_usd is None else self.left_usd >= bound_usd
+
     @property
     def alerting(self) -> bool:
         """Whether so much is spent that it should be said."""
@@ -135,9 +141,7 @@ def admit(row: Row, terms: Terms, standings: Sequence[Standing]) -> Row:
         return replace(row, bound_usd=bound, held_usd=bound)
     left = min(standing.left_usd for standing in standings)
     bound = terms.bound(None if terms.waived else left)
-    if bound == 0:  # what costs nothing may go on when nothing is left
-        return replace(row, bound_usd=bound, held_usd=bound)
-    passed = [standing for standing in standings if _passes(standing, bound)]
+    passed = [standing for standing in standings if not standing.covers(bound)]
     if passed and not terms.waived:
         raise over(passed[0], bound)
     held = max(left, Decimal(0)) if bound is None else bound
@@ -191,17 +195,8 @@ def parse_usd(value: object) -> Decimal | None:
     except InvalidOperation:
         usd = Decimal("NaN")
     if isinstance(value, bool) or not usd.is_finite() or not 0 <= usd < _MOST_USD:
-        raise ValueError(f"{value!r} is no amount of dollars below a million: write for example 2.50, or off")
+        raise ValueError(f"{value!r:.60} is no amount of dollars below a million: write for example 2.50, or off")
     return usd
-
-
-def nearest(standings: Iterable[Standing]) -> Standing | None:
-    """Return the standing with the least left."""
-    return min(standings, key=lambda standing: standing.left_usd, default=None)
-
-
-def _passes(standing: Standing, bound: Decimal | None) -> bool:
-    return standing.left_usd <= 0 if bound is None else standing.left_usd < bound
 
 
 def _start(local: datetime) -> datetime:

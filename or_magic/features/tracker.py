@@ -6,7 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..gateway.catalog import Model
 
 Usd = Decimal | float | str
-Since = datetime | timedelta | str | None
+Since = datetime | date | timedelta | str | None
 
 _AGO = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -40,8 +40,8 @@ _TOTAL = (
 class Tracker:
     """A view of the ledger: of this session, with ``all`` of every session, with ``since`` of a stretch of time.
 
-    ``since`` is a moment, a timedelta (ago), or text like "7d", "12h", "30m", "2026-11-01"; a moment without a zone
-    is local time. Every method raises OptionError where it cannot be understood, LedgerError where the ledger
+    ``since`` is a moment, a date, a timedelta (ago), or text like "7d", "12h", "30m", "2026-11-01"; a moment without a
+    zone is local time. Every method raises OptionError where it cannot be understood, LedgerError where the ledger
     cannot be read.
     """
 
@@ -164,6 +164,7 @@ class Tracker:
         """
         from .receipts import frame, read_notebook, with_known_costs
 
+        _check_flag("reconciled", reconciled)
         found = read_notebook(path).receipts
         return frame(with_known_costs(found, self._known_costs) if reconciled else found)
 
@@ -192,14 +193,13 @@ class Tracker:
         if self._model is None:
             raise OptionError("This tracker has no catalogue of prices.")
         names = [model] if isinstance(model, str) else model
-        if not isinstance(names, Sequence) or [name for name in names if not isinstance(name, str)]:
+        if not isinstance(names, Sequence) or not names or [n for n in names if not (isinstance(n, str) and n)]:
             raise OptionError(f"model={model!r:.60} is not a model or a list of models, by their ids.")
         models = [self._model(name) for name in names]
         return reprice(self._read(all, since), models, simulated=self._simulated)
 
     def _where(self, everything: bool, since: Since) -> tuple[str, tuple[Any, ...]]:
-        if everything not in (True, False):
-            raise OptionError(f"all={everything!r:.60} is neither True nor False.")
+        _check_flag("all", everything)
         if since is not None:
             return "started_at >= ?", (microseconds(moment(since, self._now())),)
         return ("1 = 1", ()) if everything else ("session = ?", (self._session,))
@@ -216,22 +216,44 @@ class Tracker:
             return self._last[1]
 
 
-def moment(since: datetime | timedelta | str, now: datetime) -> datetime:
+def _check_flag(name: str, value: object) -> None:
+    try:
+        fits = value in (True, False)
+    except ValueError:  # an array of several
+        fits = False
+    if not fits:
+        raise OptionError(f"{name}={value!r:.60} is neither True nor False.")
+
+
+def moment(since: datetime | date | timedelta | str, now: datetime) -> datetime:
     """Return when ``since`` begins.
 
     Raises:
         OptionError: it cannot be understood.
     """
     try:
+        since = _of_python(since)
         if isinstance(since, timedelta):
             return now - since
         if isinstance(since, datetime):
             return since.astimezone(UTC)
+        if isinstance(since, date):
+            return datetime.combine(since, time()).astimezone(UTC)
         if ago := _AGO.fullmatch(since):
             return now - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
         return datetime.fromisoformat(since.strip()).astimezone(UTC)
     except (AttributeError, OSError, OverflowError, TypeError, ValueError) as error:
         raise OptionError(
-            f"since={since!r} is not understood. Write for example since='7d' ('12h', '30m'), "
-            "since='2026-11-01', or give a datetime or timedelta."
+            f"since={since!r:.60} is not understood. Write for example since='7d' ('12h', '30m'), "
+            "since='2026-11-01', or give a datetime, date or timedelta."
         ) from error
+
+
+def _of_python(since: Any) -> Any:
+    """Return a moment or a stretch of time of numpy or pandas as Python's own; NaT is neither."""
+    if hasattr(since, "dtype") and not isinstance(since, str):
+        since = since.astype(f"{since.dtype.kind}8[us]").item()
+    convert = getattr(since, "to_pydatetime", None) or getattr(since, "to_pytimedelta", None)
+    if since != since:  # noqa: PLR0124 - so is NaT
+        raise ValueError("no moment")
+    return convert() if convert else since

@@ -88,6 +88,8 @@ class _Notes:
     def take(self, event: Event) -> None:
         if isinstance(event, Closed) and not event.final:
             self._attempts += 1
+        elif isinstance(event, Closed) and event.status == "interrupted" and not event.sent:
+            self._attempts -= 1  # it waited for its next attempt, which was none
         elif isinstance(event, Notice) and event.reason in _LASTING:
             self._texts.append(neutral.line(event.text.rstrip(".")))
         elif isinstance(event, Notice) and event.reason == "reask":

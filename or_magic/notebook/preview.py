@@ -40,7 +40,7 @@ def _lines(preview: Preview) -> Iterator[str]:
     yield " · ".join(_money(preview))
     for standing in preview.standings:
         left = f"{amount(max(standing.left_usd, Decimal(0)))} is left of {neutral.line(standing.limit.name)}"
-        covered = "" if preview.bound_usd is None or preview.bound_usd <= standing.left_usd else ": not enough"
+        covered = "" if standing.covers(preview.bound_usd) else ": not enough"
         yield f"{left}, {amount(standing.limit.usd)}{covered}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from or_magic.api import Session, connect
@@ -59,6 +60,7 @@ CALLS: tuple[Wrong, ...] = (
     ("frame", lambda s: s.tracker.frame(all="x"), "all"),
     ("total", lambda s: s.tracker.total(all=None), "all"),
     ("plot", lambda s: s.tracker.plot(all=[]), "all"),
+    ("summary", lambda s: s.tracker.summary(all=pd.Series([True, False])), "all"),
     ("summary", lambda s: s.tracker.summary(3), "by"),
     ("summary", lambda s: s.tracker.summary(None), "by"),
     ("summary", lambda s: s.tracker.summary([[]]), "column"),
@@ -71,7 +73,10 @@ CALLS: tuple[Wrong, ...] = (
     ("plot", lambda s: s.tracker.plot(ax=3), "ax"),
     ("receipts", lambda s: s.tracker.receipts(None), "path"),
     ("receipts", lambda s: s.tracker.receipts([]), "path"),
+    ("receipts", lambda s: s.tracker.receipts("a.ipynb", reconciled="x"), "reconciled"),
     ("what_if", lambda s: s.tracker.what_if(None), "model"),
+    ("what_if", lambda s: s.tracker.what_if([]), "model"),
+    ("what_if", lambda s: s.tracker.what_if(""), "model"),
     ("what_if", lambda s: s.tracker.what_if([3]), "model"),
     ("connect", lambda _: connect(model=3), "model"),  # type: ignore[arg-type]
     ("connect", lambda _: connect(home=3), "home"),  # type: ignore[arg-type]

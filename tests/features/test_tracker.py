@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -191,6 +192,8 @@ def test_this_session_is_the_default(tmp_path: Path) -> None:
         ("1.5h", timedelta(hours=1.5)),
         (timedelta(days=1), timedelta(days=1)),
         (pd.Timedelta("1h"), timedelta(hours=1)),
+        (np.timedelta64(90, "m"), timedelta(minutes=90)),
+        (np.str_("2h"), timedelta(hours=2)),
         (datetime(2026, 11, 20, 13, tzinfo=UTC), timedelta(hours=1)),
         (datetime(2026, 11, 20, 13, tzinfo=timezone(timedelta(hours=2))), timedelta(hours=3)),
         (pd.Timestamp("2026-11-20T13:00Z"), timedelta(hours=1)),
@@ -206,10 +209,18 @@ def test_a_moment_without_a_zone_is_local() -> None:
     """As on the wall clock."""
     local = datetime(2026, 11, 1)  # noqa: DTZ001 - the point of the test
     assert local.astimezone(UTC) == moment(local, BEGIN) == moment("2026-11-01", BEGIN)
+    for day in (
+        pd.Timestamp("2026-11-01"),
+        np.datetime64("2026-11-01"),
+        np.datetime64("2026-11-01", "ns"),
+        local.date(),
+    ):
+        assert local.astimezone(UTC) == moment(day, BEGIN)
 
 
 @pytest.mark.parametrize(
-    "since", ["", "yesterday", "7 dogs", "7", "-7d", "d", 7, True, object(), "9" * 30 + "d", pd.NaT, "٧d"]
+    "since",
+    ["", "yesterday", "7 dogs", "7", "-7d", "d", 7, True, object(), "9" * 30 + "d", pd.NaT, np.datetime64("NaT"), "٧d"],
 )
 def test_a_since_that_makes_no_sense_is_an_error_with_an_example(tmp_path: Path, since: Any) -> None:
     """Nothing is guessed: a wrong stretch of time is a wrong sum."""

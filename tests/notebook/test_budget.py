@@ -165,6 +165,8 @@ def test_a_dry_run_says_what_is_left(rich: Kernel) -> None:
     told = rich.run(f"%%or {MODEL} --dry-run --tag small --max-tokens 900\nhello").text
     assert "of the session's budget, $2.00\n" in told
     assert "$0.0001 is left of the budget of the tag 'small', $0.0001: not enough" in told
+    rich.run("%or budget --session 0 --tag small=off")
+    assert "$0.00: not enough" in rich.run("%%or nobody/knows --dry-run\nhello").text
 
 
 def test_retries_are_counted_below_the_answer(rich: Kernel) -> None:
@@ -190,6 +192,9 @@ def test_an_interrupt_ends_the_wait_before_a_retry(rich: Kernel, after_s: float)
     assert "CallInterruptedError" == run.reply["content"]["ename"], run.error
     assert failed - pressed < SOON_S
     assert "Nothing was billed" in run.error[0]
+    told = run.displays[-1]["data"]["text/plain"]
+    assert "nothing billed" in told
+    assert "attempts" not in told, "the second was never made"
 
 
 def test_an_interrupt_ends_the_wait_for_a_limit_a_minute(fresh_kernel: Kernel) -> None:

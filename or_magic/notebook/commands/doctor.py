@@ -175,7 +175,8 @@ def _budgets(engine: Engine) -> Findings:
     except LedgerError:  # the check of the ledger says so
         return
     for standing in standings:
-        share = f"{amount(standing.spent_usd)} of {amount(standing.limit.usd)} spent, {amount(standing.held_usd)} held"
+        money = f"{amount(standing.spent_usd)} of {amount(standing.limit.usd)}{' simulated' * engine.simulated}"
+        share = f"{money} spent, {amount(standing.held_usd)} held"
         mark: Literal["!", "✓"] = "!" if standing.alerting or standing.left_usd <= 0 else "✓"
         yield Finding(mark, "budget", f"{neutral.line(standing.limit.name)}: {share}")
     if not standings:
