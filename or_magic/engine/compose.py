@@ -69,7 +69,9 @@ def compose(
     if options.system is not None:
         messages.append(Message("system", system_parts(options.system, values, note)))
     documents, shown = attached(options.attach, attachable)
-    parts = (*[checked(part, "An attachment") for part in documents], *user_parts(prompt, values, note), *shown)
+    for part in (*documents, *shown):
+        checked(part, "An attachment")
+    parts = (*documents, *user_parts(prompt, values, note), *shown)
     if not any(not isinstance(part, Text) or part.text.strip() for part in parts):
         raise OptionError("The prompt is empty. Nothing was sent.")
     messages.append(Message("user", parts))

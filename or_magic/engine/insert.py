@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..content import File, Image, Part, Text, Video
+from ..content import Audio, File, Image, Part, Text, Video
 from ..content.address import is_address
 from ..errors import MediaError, OptionError, OrMagicError, TemplateError
 from ..objects import is_words, parts_of
 from ..template import Filled, expand
 
 Prompt = str | list[Any]
+_ASKABLE = (Text, Image, Audio, File, Video)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ def user_parts(prompt: Prompt, values: Values, note: Note | None = None) -> tupl
     if values is not None and sum([isinstance(thing, str) for thing in things]) > 1:
         raise OptionError(
             "values= expands one text, and this list has several: nothing tells what you wrote from what you read. "
-            "Nothing was sent. Put the things themselves into the list, as in ['Sum it up', df], or write one text."
+            "Nothing was sent. Put the things themselves into the list, as in ['Sum it up', df], write one text, or "
+            "wrap what goes as it is: or_magic.content.Text(…)."
         )
     return tuple(_joined(piece for place, thing in enumerate(things) for piece in _pieces(thing, place, values, note)))
 
@@ -141,8 +143,13 @@ def checked(part: Part, name: str) -> Part:
 
     Raises:
         OptionError: its text has half of a character, which cannot be sent.
-        MediaError: its address is none that a provider may be given.
+        MediaError: it belongs to an answer, or its address is none that a provider may be given.
     """
+    if not isinstance(part, _ASKABLE):
+        raise MediaError(
+            f"{name}: a {type(part).__name__} belongs to an answer, and no question can hold it. Nothing was sent. "
+            "Write what it says as text."
+        )
     if isinstance(part, (Image, Video, File)) and part.url is not None and not is_address(part.url):
         raise MediaError(
             f"{name}: {part.url[:120]!r} is no http, https or data address. Nothing was sent. To send a file, give its "

@@ -18,6 +18,7 @@ from ..options.plain import plain
 from ..settings import Settings
 from ..values import Endpoint, Message, Origin, Request
 from .compose import is_local
+from .insert import checked
 
 # What is asked where no model is named. Any other name is sent as it is.
 IMAGE_MODEL = "google/gemini-2.5-flash-image"
@@ -157,12 +158,14 @@ def image(prompt: str, keywords: Mapping[str, Any]) -> Made:
         OptionError, MediaError: they cannot be asked for; nothing was sent.
     """
     told = dict(keywords)
-    references = told.pop("references", None) or ()
+    references = told.pop("references", None)
+    references = () if references is None else references
     if isinstance(references, (str, bytes, Path)) or not isinstance(references, Sequence):
         references = [references]
     texts, parts = attached(references, attachable)
-    if strange := next((part for part in (*texts, *parts) if not isinstance(part, Image)), None):
-        raise MediaError(f"A reference is a {strange.kind}, not a picture. Nothing was sent.")
+    for part in (*texts, *parts):
+        if not isinstance(checked(part, "A reference"), Image):
+            raise MediaError(f"A reference is a {part.kind}, not a picture. Nothing was sent.")
     return _made(IMAGE, (_words(prompt, "prompt"), *parts), told)
 
 

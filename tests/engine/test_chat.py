@@ -8,6 +8,7 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import pytest
 from pydantic import BaseModel, Field
 
 from or_magic.api import Session
-from or_magic.content import Image, ToolResult
+from or_magic.content import Image, Text, ToolResult
+from or_magic.conversation import Conversation
 from or_magic.errors import (
     ChatError,
     ContextError,
@@ -28,6 +30,7 @@ from or_magic.errors import (
 )
 from or_magic.events import Notice
 from or_magic.features import chat_files
+from or_magic.values import Message
 
 from ..world.fixtures import Connect
 from ..world.kit import Asked, RawServer, png, response, rows
@@ -322,7 +325,9 @@ def test_what_could_not_be_loaded_again_is_not_saved(
 ) -> None:
     """Better to know it while the conversation is there than when the file is all that is left."""
     chat = offline.chat("x")
-    chat.ask(["one", ToolResult("id", "3 degrees")], model=MODEL)
+    chat.ask("one", model=MODEL)
+    asked = (Message("user", (Text("one"), ToolResult("id", "3 degrees"))),)
+    offline.engine.asking.chats.change("x", lambda held: Conversation((replace(held.turns[0], question=asked),)))
     with pytest.raises(ChatError, match=r"no file can keep: turn 1: .* nobody called\. Nothing was written"):
         chat.save(tmp_path / "talk.json")
     whole = offline.chat("y")

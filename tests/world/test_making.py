@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
@@ -168,6 +169,7 @@ def test_nothing_is_sent_that_cannot_be_meant(offline: Session) -> None:
             wrong()
     for wrong in (
         lambda: offline.image("x", references=[SOUND]),
+        lambda: offline.image("x", references=np.arange(3)),
         lambda: offline.transcribe(png()),
         lambda: offline.transcribe("a.wav"),
     ):
