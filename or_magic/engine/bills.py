@@ -26,12 +26,16 @@ _USUAL_ANSWER = Range(20, 300, 1_500)
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a call will likely take: the prompt's tokens, part by part, the answer's, and their price if it is known."""
+    """What a call will likely take: the prompt's tokens, part by part, the answer's, and their price if it is known.
+
+    ``share`` is what each token counts that is estimated of something in the prompt; the parts' are counted so.
+    """
 
     prompt: Range
     parts: tuple[PartTokens, ...]
     answer: Range
     usd: tuple[Decimal, Decimal] | None
+    share: float = 1.0
 
 
 class BillingWarning(UserWarning):
@@ -80,10 +84,13 @@ class Bills:
         if limit := max([n for n in told if isinstance(n, int)], default=0):
             answer = Range(min(answer.low, limit), min(answer.likely, limit), min(answer.high, limit))
         prompt, model = calibration(found.tokens), self._find(request.model)
-        known = model is not None and only_tokens(request) and not found.uncounted
-        return Expected(
-            prompt, found.parts, answer, likely_usd(model.prices, prompt, answer) if model and known else None
+        share = calibration.share(found.tokens)
+        parts = tuple(
+            [part if part.tokens is None else replace(part, tokens=part.tokens * share) for part in found.parts]
         )
+        known = model is not None and only_tokens(request) and not found.uncounted
+        usd = likely_usd(model.prices, prompt, answer) if model and known else None
+        return Expected(prompt, parts, answer, usd, share)
 
 
 def list_price(reply: Reply, row: Row | None, request: Request, find: Find) -> Decimal | None:

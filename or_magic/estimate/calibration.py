@@ -26,10 +26,16 @@ class Calibration:
 
     def __call__(self, tokens: Range) -> Range:
         """Return the estimate as this model would count it."""
+        figures = (tokens.low, tokens.likely, tokens.high)
+        # What was added to calls of another kind, as less than nothing to those with a schema, leaves half at least.
         low, likely, high = (
-            max(0, round(figure * self.ratio + self.added)) for figure in (tokens.low, tokens.likely, tokens.high)
+            max(round(figure / _MOST_RATIO), round(figure * self.ratio + self.added)) for figure in figures
         )
         return Range(low, likely, high)
+
+    def share(self, tokens: Range) -> float:
+        """Return what each estimated token of a part of that prompt counts: its parts are no more than the whole."""
+        return min(self.ratio, self(tokens).likely / max(1, tokens.likely))
 
 
 def calibrate(pairs: Iterable[Pair]) -> Calibration:

@@ -56,6 +56,7 @@ def _inserted(preview: Preview) -> Iterator[str]:
     told = []
     for one in preview.inserted:
         tokens = parts_tokens(one.parts)
+        tokens = tokens * preview.expected.share if tokens else tokens
         kinds = ", ".join(dict.fromkeys(part.kind for part in one.parts if not isinstance(part, Text)))
         about = "not known" if tokens is None else f"~{tokens.likely:,} token{'' if tokens.likely == 1 else 's'}"
         size = float("inf") if tokens is None else tokens.likely

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,9 +18,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from or_magic.api import Session
-from or_magic.content import Audio, File, Image, Part, Text, Video
+from or_magic.content import Audio, File, Image, Part, Reasoning, Text, ToolCall, ToolResult, Video
 from or_magic.engine.insert import Inserted, system_parts, user_parts
 from or_magic.errors import MediaError, OptionError, TemplateError
+from or_magic.notebook.preview import draw
 from or_magic.options import Options
 from or_magic.protocol.encode import encode
 from or_magic.values import Message, Reply, Request
@@ -101,6 +103,39 @@ def test_no_text_makes_a_file_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert [] == opened
     sent("{{ thing }}", thing=secret)
     assert [str(secret)] == opened
+
+
+@pytest.mark.parametrize(
+    "part", [ToolResult("id", "3"), ToolCall(name="f"), Reasoning(text="so")], ids=lambda part: part.kind
+)
+def test_what_belongs_to_an_answer_is_no_part_of_a_question(offline: Session, part: Part) -> None:
+    """Some of it would be left out without a word, some refused by every provider once it is sent."""
+    told = type("Told", (), {"_repr_llm_": lambda self: ["see", part]})()
+    tries: list[Callable[[], Any]] = [
+        lambda: offline.ask(["x", part]),
+        lambda: offline.ask(["x", told]),
+        lambda: offline.ask("x {{ p }}", values={"p": part}),
+        lambda: offline.ask("x", attach=[part]),
+        lambda: offline.image("x", references=[part]),
+    ]
+    for each in tries:
+        with pytest.raises(MediaError, match=r"belongs to an answer.*Nothing was sent"):
+            each()
+    assert 0 == len(offline.tracker.frame())
+
+
+def test_an_attached_part_names_no_file_either(offline: Session) -> None:
+    """A server that runs here might read it (R17)."""
+    for how in ({"attach": [Image(url="file:///etc/passwd")]}, {"attach": File(filename="x", url="/etc/passwd")}):
+        with pytest.raises(MediaError, match=r"no http, https or data address\. Nothing was sent"):
+            offline.ask("x", **how)
+    with pytest.raises(MediaError, match="no http, https or data address"):
+        offline.image("x", references=[Image(url="file:///etc/passwd")])
+
+
+def test_what_is_wrapped_as_text_may_stand_beside_a_template() -> None:
+    """It says itself that it is no template."""
+    assert "2 words: {{ boom }}" == sent(["{{ n }} words: ", Text("{{ boom }}")], n=2)
 
 
 def test_what_objects_say_is_not_expanded_either() -> None:
@@ -206,8 +241,6 @@ def _body(session: Session, prompt: Any, values: Any = None) -> Any:
 
 def test_the_dry_run_knows_what_each_thing_adds(offline: Session, capsys: pytest.CaptureFixture[str]) -> None:
     """By its expression, the dearest first; nothing is evaluated twice for that."""
-    from or_magic.notebook.preview import draw
-
     asked = []
 
     def look() -> pd.DataFrame:
@@ -263,3 +296,17 @@ def test_all_that_objects_become_is_valid(validate: Callable[[Any], None], tmp_p
     ]  # fmt: skip
     for parts in [user_parts(["x", thing], None) for thing in things] + [user_parts(things, None)]:
         validate(json.loads(json.dumps(encode(Request("a/b", (Message("user", parts),))))))
+
+
+def test_what_is_inserted_adds_no_more_than_the_prompt_takes(
+    offline: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole follows what the model counted before, and so do its parts: a sum that is less than one of them lies."""
+    model = "openai/gpt-4o-mini"
+    for _ in range(8):  # counted as less than estimated: the simulator bills no schema
+        offline.ask("hi", model=model, schema="a int, b date, c [str], d good|bad: a long description of what d is")
+    draw(offline.engine.preview("{{ df }}", Options(model=model), values={"df": SAMPLE}))
+    told = capsys.readouterr().out
+    [whole] = re.findall(r"About (\d+) prompt", told)
+    [part] = re.findall(r"inserted .*: ~(\d+) token", told)
+    assert 0 < int(part) <= int(whole) < 40
