@@ -151,12 +151,20 @@ def _filled(hole: Hole, namespace: Mapping[str, Any]) -> Filled:
         return Filled(hole.text, value) if hole.format is None else _formatted(hole.text, value, hole.format)
     except NameError as error:
         near = difflib.get_close_matches(str(error.name), [name for name in namespace if not name.startswith("_")], 3)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        raise TemplateError(f"{{{{ {hole.text} }}}}: {error.name!r} is not defined.{hint} Nothing was sent.") from None
+        hint = f"Did you mean {' or '.join(near)}?" if near else "Braces that are no template are written \\{{."
+        raise TemplateError(f"{{{{ {hole.text} }}}}: {error.name!r} is not defined. Nothing was sent. {hint}") from None
     except Exception as error:  # whatever the user's expression raises is his to see, by name
         raise TemplateError(
-            f"{{{{ {hole.text} }}}} failed: {type(error).__name__}: {error}. Nothing was sent."
+            f"{{{{ {hole.text} }}}} failed: {type(error).__name__}: {error}. Nothing was sent.{_near(error)}"
         ) from error
+
+
+def _near(error: Exception) -> str:
+    """Return a hint at the attribute that was meant."""
+    if not isinstance(error, AttributeError) or not error.name or error.obj is None:
+        return ""
+    near = difflib.get_close_matches(error.name, [name for name in dir(error.obj) if not name.startswith("_")], 3)
+    return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
 def _formatted(text: str, value: Any, spec: str) -> Filled:

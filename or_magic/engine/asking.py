@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -96,7 +97,7 @@ class Asking:
             joined.announced(self._run(request, typed, news)),
             Accumulation(self._gateway.name, call_id, request.model, asked_format(request)),
             booked=partial(self._booked, joined, typed),
-            explain=lambda error, row, earlier: explain(error, row, earlier, self._catalog.models().closest),
+            explain=lambda error, row, earlier: explain(error, row, earlier, self._closest),
             stop=self._gateway.brake(call_id).pull,
         )
         with self._lock:
@@ -155,6 +156,10 @@ class Asking:
             typed = TypedAnswer(request.schema, models.find(request.model) if models is not None else None)
             request = typed.asked(request)
         return replace(joined, request=prepared(request, self._catalog, self._gateway)), typed, news
+
+    def _closest(self, name: str) -> tuple[str, ...]:
+        """Return the aliases and models that look like what nobody knows."""
+        return (*get_close_matches(name, self._settings().aliases, 1), *self._catalog.models().closest(name))
 
     def _context_tokens(self, model: str) -> int | None:
         """Return what a model reads, prompt and answer together."""

@@ -33,9 +33,10 @@ def explain(error: CallError, row: Row | None, earlier: Total, closest: Callable
     error.billed, error.earlier = _billing(error, row, simulated=simulated), before
     if error.error_type == _TOO_LONG:
         error.advice = _SHORTER if row.chat is None else f"{_SHORTER} {_SHORTER_CHAT}"
-    if isinstance(error, UnknownModelError) and row.purpose not in _OTHERS and (near := closest(row.model_requested)):
-        error.closest = near
-        error.advice = f"Did you mean {' or '.join(near)}? %or models lists what there is."
+    if isinstance(error, UnknownModelError) and row.purpose not in _OTHERS:
+        error.closest = closest(row.model_requested)
+        meant = f"Did you mean {' or '.join(error.closest)}? " if error.closest else ""
+        error.advice = f"{meant}%or models lists what there is."
 
 
 def _billing(error: CallError, row: Row, *, simulated: bool) -> str:

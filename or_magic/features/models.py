@@ -75,8 +75,9 @@ def why_none(models: Models, query: str, filters: Filters) -> str:
     """Return one line on what left no model, and what would be found without it."""
     said = {name: value for name, value in filters.items() if value is not None}
     if not _found(models, query, {}):
-        near = models.closest(query)
-        return f"No model's name has {query!r} in it." + (f" Did you mean {' or '.join(near)}?" if near else "")
+        flags = " ".join([f"--{word}" for word in query.lower().split() if word in ABILITIES])
+        near = flags or " or ".join(models.closest(query))
+        return f"No model's name has {query!r} in it." + (f" Did you mean {near}?" if near else "")
     without = {name: _found(models, query, {**said, name: None}) for name in said}
     if not any(without.values()):  # what was looked for by name is given up last
         without = {"": _found(models, "", said)}

@@ -63,8 +63,9 @@ def kind_of(data: bytes, name: str | None) -> Kind:
         return Kind("sound", "m4a")
     promised = _PROMISED.get(suffix)
     if promised and promised != found.family and {promised, found.family} not in _ALIKE:
+        told = f"its bytes are {_told(found)}" if data else "it is empty"
         raise MediaError(
-            f"{name} is {_an(promised)} by its name, but its bytes are {_told(found)}. Nothing was sent. "
+            f"{name} is {_an(promised)} by its name, but {told}. Nothing was sent. "
             "Look at the file, or give it the right name."
         )
     if found.family == "foreign":

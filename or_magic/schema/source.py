@@ -63,14 +63,17 @@ def named(word: str, namespace: Mapping[str, Any]) -> Any:
         OptionError: there is no such variable; the closest is named.
     """
     name = word.strip().removeprefix("$")
+    bracketed = name.strip("[] ")
+    if name.startswith("[") and kind_of(namespace.get(bracketed)):
+        raise OptionError(f"--schema {word}: is it list[{bracketed}]? Nothing was sent. {bracketed} is a variable.")
     listed = _LIST_OF.fullmatch(name)
     name = listed[1] if listed else name
     if name == "json" or not name.isidentifier():
         return word
     if name in namespace:
         return GenericAlias(list, namespace[name]) if listed else namespace[name]
-    if listed and name in _BUILT_IN:
-        return GenericAlias(list, _BUILT_IN[name])
+    if name in _BUILT_IN:
+        return GenericAlias(list, _BUILT_IN[name]) if listed else _BUILT_IN[name]
     near = difflib.get_close_matches(name, [each for each in namespace if not each.startswith("_")], 1)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise OptionError(
@@ -126,8 +129,8 @@ def _of_type(thing: Any) -> Schema:
 
     if thing is None or not (isinstance(thing, type) or hasattr(thing, "__origin__") or hasattr(thing, "__args__")):
         raise OptionError(
-            f"{type(thing).__name__} is no schema. Nothing was sent. Give a pydantic model, a dataclass, a TypedDict, "
-            f"list[Model], a JSON Schema, 'json', or write {EXAMPLES}."
+            f"A value of the type {type(thing).__name__} is no schema. Nothing was sent. Give a pydantic model, "
+            f"a dataclass, a TypedDict, list[Model], a JSON Schema, 'json', or write {EXAMPLES}."
         )
     name = _called(thing)
     try:

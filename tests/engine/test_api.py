@@ -85,6 +85,20 @@ def test_an_unknown_model_names_the_closest(offline: Session) -> None:
     assert "openai/gpt-5-mini" in caught.value.closest
 
 
+def test_an_unknown_model_that_looks_like_none_says_where_they_are_listed(offline: Session) -> None:
+    """There is nothing about the request that could be corrected."""
+    with pytest.raises(UnknownModelError, match=r"billed\.\s%or models lists what there is"):
+        offline.ask("Hello", model="nobody/zzzzzz")
+
+
+def test_a_misspelt_alias_is_named(open_session: Connect, tmp_path: Path) -> None:
+    """The user gave it that name; the gateway cannot know."""
+    (tmp_path / "config.toml").write_text('[aliases]\nquick = "openai/gpt-5-mini"\n')
+    session = open_session(offline=True, home=tmp_path)
+    with pytest.raises(UnknownModelError, match="Did you mean quick"):
+        session.ask("Hello", model="quik")
+
+
 @pytest.mark.parametrize("verb", ["ask", "stream"])
 def test_an_unknown_keyword_names_the_closest(offline: Session, verb: str) -> None:
     """Never accepted and ignored."""

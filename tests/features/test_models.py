@@ -67,6 +67,7 @@ def test_a_session_has_the_same_filters(tmp_path: Path) -> None:
         ("claude", {"free": True}, "No model matches. Without "),
         ("clade-sonnet-4.6", {"tools": True}, "Did you mean anthropic/claude-sonnet-4.6"),
         ("zzzz", {}, "No model's name has 'zzzz' in it."),
+        ("Vision free", {}, "No model's name has 'Vision free' in it. Did you mean --vision --free?"),
         ("claude", {"context": "100M", "max_price": "0.0001"}, "leave out two"),
     ],
 )

@@ -153,3 +153,11 @@ def test_again_in_a_conversation_asks_the_same_turn_anew(kernel: Kernel, cells: 
     kernel.run(f"%or again -c other-{cells[0]}", cell=cells[2])
     assert wanted.format(2) == turns(kernel, name)
     assert "[('two', 'offline/echo', 0)]" == turns(kernel, f"other-{cells[0]}")
+
+
+def test_an_option_is_not_broken_at_its_hyphens(kernel: Kernel) -> None:
+    """A narrow column would show ``--`` in one line and its name in the next."""
+    kernel.run("%%or -s 'be brief' --tag x\nHyphens")
+    html = kernel.run("%or history").displays[0]["data"]["text/html"]
+    assert '<code style="white-space:nowrap">--tag=x</code>' in html
+    assert "&#x27;--system=be brief&#x27;" in html

@@ -340,6 +340,10 @@ def test_a_name_is_a_variable_or_an_error_that_names_the_closest() -> None:
     assert list[Trip] == named("list[Trip]", space)
     assert list[int] == named("list[int]", space)
     assert ("json", "name, age int") == (named("json", space), named("name, age int", space))
+    assert (int, bool) == (named("int", space), named("bool", space))
+    assert "[title]" == named("[title]", space)
+    with pytest.raises(OptionError, match=r"is it list\[Trip\]\? Nothing was sent"):
+        named("[Trip]", space)
     with pytest.raises(OptionError, match="Did you mean Trip"):
         named("Tripp", space)
 

@@ -333,7 +333,7 @@ LIES: list[tuple[str, bytes, str]] = [
     *[(f"chart.{suffix}", _archive(), "ZIP") for suffix in ("png", "jpg", "gif", "webp", "pdf", "mp3", "mp4", "wav", "bmp")],
     *[(f"chart.{suffix}", b"<html>404 not found</html>", "text") for suffix in ("png", "jpeg", "pdf", "mp3", "mov")],
     ("paper.pdf", png(), "picture"), ("chart.png", b"%PDF-1.7\n", "PDF"), ("voice.mp3", png(), "picture"),
-    ("film.mp4", b"%PDF-1.7\n", "PDF"), ("chart.png", b"fLaC\0\0", "sound"), ("chart.png", b"", "text"),
+    ("film.mp4", b"%PDF-1.7\n", "PDF"), ("chart.png", b"fLaC\0\0", "sound"), ("chart.png", b"", "it is empty"),
     ("report.docx", _archive(), "ZIP"), ("table.xlsx", _archive(), "ZIP"), ("table.csv.gz", gzip.compress(b"a,b"), "gzip"),
     ("table.parquet", b"PAR1\x15\0", "Parquet"), ("a.sqlite", b"SQLite format 3\0\x10\0", "SQLite"), ("a.out", b"\x7fELF\2\1\1\0", "program"),
     ("plan.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"), ("bomb.svg", b"<!DOCTYPE x [<!ENTITY a 'a'>]><svg/>", "SVG"),

@@ -103,6 +103,8 @@ def test_the_value_itself_is_kept_for_conversion() -> None:
         ("{{ pric }}", "'pric' is not defined"),
         ("{{ 1 / 0 }}", "ZeroDivisionError"),
         ("{{ price.nothing }}", "AttributeError"),
+        ("{{ price.is_intger() }}", "Did you mean is_integer"),
+        (r"\frac{{qq}}{{2}}", r"Braces that are no template are written \{{"),
         ("{{ price:.2q }}", "ValueError"),
         ("{{ for }}", "not a Python expression"),
         ("{{ x = 1 }}", "not a Python expression"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from ...errors import OptionError, SettingsError
@@ -12,6 +13,9 @@ from .command import Command, say
 
 if TYPE_CHECKING:
     from ..face import Face
+
+
+_USAGE_WIDTH, _WIDTH = 26, 100  # of the options as well
 
 
 def run(face: Face, line: str) -> Any:
@@ -31,12 +35,19 @@ def run(face: Face, line: str) -> Any:
 
 def help_page() -> str:
     """Return the options, core ones first, and the commands: what ``%%openrouter?`` shows as well."""
-    width = 2 + max(len(command.usage) for command in COMMANDS.values())
-    told = "\n".join([f"  %or {command.usage:<{width}}{command.does}" for command in COMMANDS.values()])
+    told = "\n".join([_line(f"  %or {command.usage}", command.does) for command in COMMANDS.values()])
     return (
         f"{help_text()}\nThe prompt is the rest of the cell; {{{{ expression }}}} in it is a Python expression.\n"
         f"Every value may be $name (a variable) or @file (its text).\n\ncommands:\n{told}"
     )
+
+
+def _line(usage: str, does: str) -> str:
+    """Return what a command does beside how it is written, or below where that is long; as the options above."""
+    apart = "\n" + " " * _USAGE_WIDTH
+    told = textwrap.wrap(does, _WIDTH - _USAGE_WIDTH)
+    first = f"{usage:<{_USAGE_WIDTH}}" if len(usage) < _USAGE_WIDTH - 1 else usage + apart
+    return first + apart.join(told)
 
 
 def show_help(face: Face, _rest: str) -> None:

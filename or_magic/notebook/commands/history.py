@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ...ledger import Ledger
     from ..face import Face
 
+_SHORT_OPTION = 40  # characters
 _ASKED_AT_ONCE = 500  # databases take so many values in one question, and more
 
 
@@ -29,7 +31,7 @@ class _Wording:
     """One line of the history."""
 
     number: int
-    options: str
+    options: tuple[str, ...]
     words: tuple[Bit, ...]
     answer: str
     outcome: str
@@ -85,7 +87,7 @@ def _show_all(face: Face, found: Sequence[Asked]) -> None:
 def _show_one(face: Face, asked: Asked, number: int) -> None:
     later = _told_later(face, [asked.reply] if asked.reply else [])
     [wording] = _wordings([asked], later)
-    options = [f"   {wording.options}"] if wording.options else []
+    options = [f"   {' '.join(wording.options)}"] if wording.options else []
     head = [f"{number}  {wording.outcome} · {wording.cost}", *options, "", asked.prompt, ""]
     say(neutral.plain("\n".join(head)))
     if asked.reply is not None:
@@ -98,7 +100,7 @@ def _wordings(found: Sequence[Asked], later: Mapping[str, Total]) -> Iterator[_W
         reply = asked.reply
         yield _Wording(
             number,
-            neutral.line(format_line(asked.options)),
+            tuple([neutral.line(shlex.quote(word)) for word in shlex.split(format_line(asked.options))]),
             compared(before.get(asked.cell_id), asked.prompt),
             asked.answer or "[not answered]",
             f"{served(reply)} · {reply.status}" if reply else "no reply",
@@ -110,15 +112,25 @@ def _wordings(found: Sequence[Asked], later: Mapping[str, Total]) -> Iterator[_W
 def _lines(wording: _Wording) -> Iterator[str]:
     yield f"{wording.number}  {wording.outcome} · {wording.cost}"
     if wording.options:
-        yield f"   {wording.options}"
+        yield f"   {' '.join(wording.options)}"
     yield f"   ▸ {as_text(wording.words)}"
     yield f"   ◂ {wording.answer}"
 
 
 def _row(wording: _Wording) -> tuple[str, ...]:
-    options = f"<br><code>{neutral.cell(wording.options)}</code>" if wording.options else ""
+    options = " ".join(map(_option, wording.options))
     told = (wording.answer, wording.outcome, wording.cost)
-    return (str(wording.number), as_html(wording.words) + options, *map(neutral.cell, told))
+    return (
+        str(wording.number),
+        as_html(wording.words) + ("<br>" if options else "") + options,
+        *map(neutral.cell, told),
+    )
+
+
+def _option(word: str) -> str:
+    """Return an option as code that is not broken at its hyphens, unless it is a long one."""
+    whole = ' style="white-space:nowrap"' if len(word) <= _SHORT_OPTION else ""
+    return f"<code{whole}>{neutral.cell(word)}</code>"
 
 
 def _below(found: Sequence[Asked], later: Mapping[str, Total]) -> str:
