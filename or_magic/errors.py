@@ -32,11 +32,17 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 UNSENT = "Nothing was sent."
+
+
+def emit_warning(text: str, category: type[Warning]) -> None:
+    """Warn, naming no file: a saved notebook would show where its owner keeps his libraries."""
+    warnings.warn_explicit(text, category, "<or_magic>", 1, module="or_magic")
 
 
 class OrMagicError(Exception):

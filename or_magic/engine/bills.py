@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from ..content import Image
+from ..errors import emit_warning
 from ..estimate import Calibration, PartTokens, Range, calibrate, estimate
 from ..gateway.catalog import Model
 from ..ledger import Ledger
@@ -44,7 +44,7 @@ class BillingWarning(UserWarning):
 
 def _warn(text: str) -> None:
     with contextlib.suppress(BillingWarning):  # where warnings are errors, the answer must not be lost with it
-        warnings.warn(text, BillingWarning, stacklevel=2)
+        emit_warning(text, BillingWarning)
 
 
 class Bills:

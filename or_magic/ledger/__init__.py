@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..budget import Limit, Standing, Terms, admit
-from ..errors import LedgerError
+from ..errors import LedgerError, emit_warning
 from ..values import Row
 from .forks import anew_in_children
 from .record import Column, from_json, microseconds, to_json
@@ -29,7 +28,7 @@ class LedgerWarning(UserWarning):
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, LedgerWarning, stacklevel=2)
+    emit_warning(text, LedgerWarning)
 
 
 class Ledger:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import LedgerError
+from ..paths import short_path
 from ..private_folder import make_private_folder
 from .files import make_private_file
 from .forks import anew_in_children
@@ -74,7 +75,7 @@ class Spool:
             with contextlib.suppress(OSError, LedgerError):
                 _append(place, lines)
                 del self._memory[: len(waiting)]
-                return str(place)
+                return short_path(place)
         return "memory"
 
     @property

@@ -126,7 +126,10 @@ def test_a_budget_is_set_and_taken_off_although_the_ledger_cannot_be_read(fresh_
     assert "not affected" not in stopped
     assert "error" == fresh_kernel.run("%or budget").status
     assert "No budget holds." in fresh_kernel.run("%or budget off").text
-    assert "ok" == fresh_kernel.run(f"%%or {MODEL}\nhello").status
+    asked = fresh_kernel.run(f"%%or {MODEL}\nhello")
+    assert "ok" == asked.status
+    assert asked.text.startswith("<or_magic>:1: LedgerWarning: The ledger "), "no path of libraries in a saved notebook"
+    assert 1 == len(asked.text.splitlines())
 
 
 @pytest.mark.parametrize(

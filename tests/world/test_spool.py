@@ -84,6 +84,20 @@ def next_session(store: SqliteStore) -> None:
     Ledger(store, warn=lambda _: None).pending("offline")
 
 
+def test_the_warning_names_neither_the_user_s_home_nor_a_file_of_ours(
+    store: Breakable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cell saves it, and others read the notebook."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    store.full = True
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        Ledger(store).open(row("waits"))
+    (only,) = told
+    assert "wait in ~/books/ledger.spool.jsonl" in str(only.message)
+    assert "<or_magic>" == only.filename
+
+
 def test_entries_wait_and_are_written_later_in_their_order(store: Breakable) -> None:
     """The user is told once, not at each call."""
     told: list[str] = []

@@ -27,9 +27,9 @@ def budget(face: Face, rest: str) -> None:
     engine = face.session().engine
     changes, tags = _changes(said, engine)
     if changes or tags:
-        _set(face, engine, changes, tags)
-        if said.save:
+        if said.save:  # first: what cannot be saved changes nothing
             _save(engine, changes, tags)
+        _set(face, engine, changes, tags)
     try:
         lines = list(_lines(face.session().engine))
     except LedgerError as error:
