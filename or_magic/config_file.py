@@ -119,6 +119,8 @@ def check_setting(name: str, value: str | None) -> None:
     """Raise OptionError unless the file may hold ``name`` with this value."""
     if _is_key_name(name):
         raise OptionError(f"A key does not go into the config file. Nothing was changed. {WHERE_KEYS_GO}")
+    if name in TABLES:
+        raise OptionError(f"{name} is a table: write it into {FILE_NAME} itself, below [{name}]. Nothing was changed.")
     if name not in NAMES:
         raise OptionError(f"{name!r} is not a setting of the config file.{_hint(name)} Nothing was changed.")
     if value is not None and (trouble := _about_value(name, value)):

@@ -13,6 +13,14 @@ def short_path(path: str | os.PathLike[str]) -> str:
     return f"~{told[len(home) :]}" if home and told.startswith(home + os.sep) else told
 
 
+def whole_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path with the user's home for ``~``, as a shell gives it; that of nobody stays as it is."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def without_home(text: str) -> str:
     """Return a text in which each path in the user's home begins with ``~``."""
     home = _home()

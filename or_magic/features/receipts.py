@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ReportError
+from ..paths import whole_path
 from ..values import CostSource, from_pico, to_pico
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def read_notebooks(paths: Iterable[str | os.PathLike[str]]) -> list[Notebook]:
     Raises:
         ReportError: one cannot be read, or is no notebook.
     """
-    places = list({Path(path).resolve(): Path(path) for path in paths}.values())
+    places = list({whole_path(path).resolve(): whole_path(path) for path in paths}.values())
     names = [place.name for place in places]
     return [read_notebook(place, str(place) if names.count(place.name) > 1 else None) for place in places]
 
@@ -118,7 +119,7 @@ def read_notebook(path: str | os.PathLike[str], name: str | None = None) -> Note
     """
     if not isinstance(path, (str, os.PathLike)):
         raise ReportError(f"path={path!r:.60} is not the path of a notebook.")
-    place = Path(path)
+    place = whole_path(path)
     told = _json(place)
     name = _text(name or place.name) or "notebook"
     found: list[Receipt] = []

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ..errors import ReportError
+from ..paths import whole_path
 from . import receipts, spreadsheet
 from .report import Report
 from .report_page import MARK, page
@@ -24,7 +25,7 @@ def write_html(told: Report, path: str | os.PathLike[str], made_at: datetime) ->
     Raises:
         ReportError: it cannot be written, or something that is no report is in its place.
     """
-    return _write(Path(path), page(told, made_at), MARK)
+    return _write(whole_path(path), page(told, made_at), MARK)
 
 
 def write_csv(told: Report, path: str | os.PathLike[str], *, raw: bool = False) -> Path:
@@ -34,7 +35,7 @@ def write_csv(told: Report, path: str | os.PathLike[str], *, raw: bool = False) 
         ReportError: it cannot be written, or something that is no report is in its place.
     """
     text = csv_text(told.receipts, raw=raw)
-    return _write(Path(path), text, text.partition("\r\n")[0])
+    return _write(whole_path(path), text, text.partition("\r\n")[0])
 
 
 def csv_text(answers: Iterable[receipts.Receipt], *, raw: bool = False) -> str:

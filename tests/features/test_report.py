@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from or_magic.errors import OptionError, ReportError
-from or_magic.features.receipts import Receipt, frame, read_notebooks
+from or_magic.features.receipts import Receipt, frame, read_notebook, read_notebooks
 from or_magic.features.report import (
     BY,
     Report,
@@ -305,6 +305,18 @@ def test_files_are_written_for_sharing(tmp_path: Path) -> None:
             ):  # fmt: skip
                 assert expected == stat.S_IMODE(path.stat().st_mode)
     assert ["0.csv", "0.html", "18.csv", "18.html", "63.csv", "63.html"] == list(paths(tmp_path))
+
+
+def test_a_path_may_begin_with_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notebook has no shell that writes it out; a name that is nobody's home is a name."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert tmp_path / "r.html" == write_html(of(), "~/r.html", NOON)
+    assert tmp_path / "r.csv" == write_csv(of(), "~/r.csv")
+    notebook(tmp_path, [cell(receipt())])
+    assert 1 == len(read_notebook("~/study.ipynb").receipts)
+    assert 1 == len(read_notebooks(["~/study.ipynb", tmp_path / "study.ipynb"]))
+    with pytest.raises(ReportError, match="~nobody-of-this-name"):
+        read_notebook("~nobody-of-this-name/a.ipynb")
 
 
 def test_only_a_report_is_written_over(tmp_path: Path) -> None:

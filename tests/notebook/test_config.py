@@ -154,6 +154,7 @@ def test_what_is_saved_is_there_in_the_next_kernel_and_here(kernel: Kernel, home
     ("line", "words"),
     [
         ("config modle a/b", "Did you mean 'model'"),
+        ("config rate_limits 3", "rate_limits is a table: write it into config.toml itself, below [rate_limits]."),
         ("config base_url ftp://x", "no http(s) address"),
         ("config model", "a name and a value, or a name and --unset"),
         ("config model a/b --unset", "a name and a value, or a name and --unset"),
