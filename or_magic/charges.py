@@ -27,8 +27,13 @@ def charge(reply: Reply) -> Total:
 
 
 def charges(replies: Iterable[Reply]) -> str:
-    """Return what calls cost together; real and simulated money are never one sum."""
-    told = [charge(reply) for reply in replies]
+    """Return what calls cost together."""
+    return together(map(charge, replies))
+
+
+def together(charged: Iterable[Total]) -> str:
+    """Return the sum; real and simulated money are never one."""
+    told = list(charged)
     real = sum([each for each in told if not each.simulated], Total())
     simulated = sum([each for each in told if each.simulated], Total())
     return " + ".join([str(each) for each in (real, simulated) if each] or [str(Total())])

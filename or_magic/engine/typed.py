@@ -19,7 +19,7 @@ from ..content import Text
 from ..errors import OptionError, SchemaMismatchError
 from ..events import Notice
 from ..gateway.catalog import Model
-from ..schema import Mismatch, Schema, read, wire
+from ..schema import UNNAMED, Mismatch, Schema, read, wire
 from ..tables import Typed
 from ..values import Message, Reply, Request
 from .rounds import Another
@@ -87,7 +87,8 @@ class TypedAnswer:
             Message("user", (Text(f"{told}\nAnswer again: the whole, corrected JSON and nothing else."),)),
         )
         which = f"attempt {self._asked_again + 1} of {REASKS + 1}"
-        notice = Notice("reask", f"Not {self._schema.name}: {neutral.line(errors[0])[:120]}; asked again ({which}).")
+        kind = _noun(self._schema) if self._schema.name == UNNAMED else self._schema.name
+        notice = Notice("reask", f"Not {kind}: {neutral.line(errors[0])[:120]}; asked again ({which}).")
         return Another(replace(request, messages=messages), "reask", notice, failed)
 
     def _mismatch(self, text: str, errors: Iterable[str], why: str) -> SchemaMismatchError:
@@ -140,7 +141,9 @@ class TypedAnswer:
 
 
 def _noun(schema: Schema) -> str:
-    return "a JSON object" if schema.any_object else f"what the schema {schema.name} asks for"
+    if schema.any_object:
+        return "a JSON object"
+    return f"what the schema{'' if schema.name == UNNAMED else f' {schema.name}'} asks for"
 
 
 def _instructed(messages: tuple[Message, ...], told: str) -> tuple[Message, ...]:

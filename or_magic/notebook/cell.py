@@ -153,8 +153,13 @@ def resolve(word: str, namespace: Mapping[str, Any]) -> Any:
     if word.startswith("@") and len(word) > 1 and not word.startswith("@preset/"):  # those are OpenRouter's own
         try:
             return Path(word[1:]).expanduser().read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise OptionError(f"{word} cannot be read: {error}. Nothing was sent.") from None
+        except OSError as error:
+            why = error.strerror
+        except UnicodeDecodeError:
+            why = "it is no text in UTF-8"
+        except RuntimeError:  # ~nobody
+            why = "there is no such user"
+        raise OptionError(f"{word} cannot be read: {why}. Nothing was sent.")
     return word
 
 

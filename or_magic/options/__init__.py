@@ -134,14 +134,29 @@ def parse_line(line: str, resolve: Resolve = lambda word: word) -> Options:
     if stray:
         raise OptionError(about_stray(stray[0], parser.names))
     told: dict[str, Any] = {name: _dashes_kept(value) for name, value in vars(known).items()}
-    model = told.pop("model_option") or told.pop("MODEL")
-    told.pop("MODEL", None)
+    model = _one_model([told.pop("MODEL"), *map(_dashes_kept, told.pop("model_option") or ())])
     params: dict[str, Any] = {}
     for names, value in told.pop("param") or ():
         put(params, names, value)
     lists: dict[str, Any] = {name: tuple(_each(told.pop(name) or (), name)) for name in _LISTS}
     said = {**told, **lists, "model": model}
     return replace(Options(params=params), **(said | _chosen(said)))
+
+
+def _one_model(named: Sequence[str | Choice | None]) -> str | Choice | None:
+    """Return the model that is named.
+
+    Raises:
+        OptionError: there are several: one of them would be passed over without a word.
+    """
+    models = [model for model in named if model]
+    if len(models) > 1:
+        first, second = (model.id if isinstance(model, Choice) else model for model in models[:2])
+        raise OptionError(
+            f"Two models are named, {first} and {second}. Nothing was sent. A cell asks one; %or again -m ID asks the "
+            "other."
+        )
+    return models[0] if models else None
 
 
 def _each(values: Iterable[Any], name: str) -> Iterator[Any]:

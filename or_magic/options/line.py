@@ -188,7 +188,8 @@ def new_parser(resolve: Resolve) -> Parser:
 def _add_core(say: Callable[..., None], group: Any, read: _Read) -> None:
     say(group, "MODEL", nargs="?", type=read.model,
         help="vendor/name[:variant] or an alias; the default is in the settings")  # fmt: skip
-    say(group, "-m", "--model", dest="model_option", metavar="ID", type=read.model, help="the same as MODEL")
+    say(group, "-m", "--model", dest="model_option", metavar="ID", action="append", type=read.model,
+        help="the same as MODEL")  # fmt: skip
     say(group, "-s", "--system", metavar="TEXT", type=read.text, help="system prompt")
     say(group, "-t", "--temperature", metavar="X", type=read.number, help="0 is steady, 1 is lively")
     say(group, "-r", "--reasoning", metavar="LEVEL", type=read.level, choices=EFFORTS,

@@ -2,11 +2,12 @@
 
 from .dsl import parse_dsl
 from .reading import Mismatch, parsed, read
-from .source import ANY_OBJECT, Schema, kind_of, named, schema_of
+from .source import ANY_OBJECT, UNNAMED, Schema, kind_of, named, schema_of
 from .strict import Wire, wire
 
 __all__ = [
     "ANY_OBJECT",
+    "UNNAMED",
     "Mismatch",
     "Schema",
     "Wire",

@@ -15,6 +15,7 @@ from .drafts import check
 from .dsl import EXAMPLES, parse_dsl
 from .typeddict import portable
 
+UNNAMED = "answer"  # a schema that has no name of its own
 _NAME = re.compile(r"[^A-Za-z0-9_-]+")  # of a schema: the gateway takes nothing else
 _LONGEST_NAME = 64
 _LIST_OF = re.compile(r"list\[\s*(\w+)\s*\]")
@@ -105,7 +106,7 @@ def _of_text(text: str) -> Schema:
     if text.strip() == "json":
         return ANY_OBJECT
     if not text.lstrip().startswith("{"):
-        return Schema("answer", parse_dsl(text))
+        return Schema(UNNAMED, parse_dsl(text))
     try:
         told = json.loads(text)
     except ValueError as error:
@@ -120,7 +121,7 @@ def _of_mapping(body: Mapping[str, Any]) -> Schema:
     except (TypeError, ValueError, RecursionError) as error:
         title = str(body.get("title") or "The JSON Schema")
         raise OptionError(f"{title} cannot be used: {error}. Nothing was sent.") from None
-    return Schema(_tidy(str(body.get("title") or "answer")), body)
+    return Schema(_tidy(str(body.get("title") or UNNAMED)), body)
 
 
 def _of_type(thing: Any) -> Schema:
@@ -145,8 +146,8 @@ def _called(thing: Any) -> str:
     inner = getattr(thing, "__args__", ())
     if inner and isinstance(inner[0], type):
         return f"{getattr(thing, '__name__', 'answer')}_{inner[0].__name__}"
-    return str(getattr(thing, "__name__", "answer"))
+    return str(getattr(thing, "__name__", UNNAMED))
 
 
 def _tidy(name: str) -> str:
-    return _NAME.sub("_", name).strip("_")[:_LONGEST_NAME] or "answer"
+    return _NAME.sub("_", name).strip("_")[:_LONGEST_NAME] or UNNAMED

@@ -22,7 +22,7 @@ from typing_extensions import TypedDict
 
 from or_magic.api import Session
 from or_magic.errors import CallError, OptionError, OverBudget, SchemaMismatchError, TruncatedError
-from or_magic.events import Closed, Notice
+from or_magic.events import Closed, Event, Notice
 from or_magic.options import from_keywords
 from or_magic.schema import read, schema_of, wire
 
@@ -173,6 +173,16 @@ def test_an_answer_that_does_not_fit_is_asked_again(offline: Session) -> None:
     assert ['Not City: $.name: Field required (got {"simulated_misfit": true}); asked again (attempt 2 of 3).'] == [
         event.text for event in events if isinstance(event, Notice) and event.reason == "reask"
     ]
+
+
+def test_a_schema_without_a_name_is_given_none(offline: Session) -> None:
+    """``answer`` is what the gateway is told; "not answer" tells nobody anything."""
+    with offline.stream("x", model="offline/json-misfit", schema="a int") as stream:
+        events: list[Event] = []
+        with pytest.raises(SchemaMismatchError, match=r"The answer is not what the schema asks for: \$: 'a' is"):
+            events.extend(stream)
+    told = [event.text for event in events if isinstance(event, Notice) and event.reason == "reask"]
+    assert told[0].startswith("Not what the schema asks for: $: 'a' is a required property; asked again")
 
 
 def test_the_errors_go_back_with_the_answer(open_session: Connect) -> None:

@@ -95,6 +95,8 @@ def test_the_line_magic_gives_its_reply_to_a_variable(kernel: Kernel) -> None:
         ("%%or a/b stray words\nhi", "OptionError", "'stray'"),
         ("%%or -s \"open\nhi", "OptionError", "quote"),
         ("%%or --api-key x\nhi", "OptionError", "never an option"),
+        ("%%or -s @no.md\nhi", "OptionError", "@no.md cannot be read: No such file or directory. Nothing was sent."),
+        ("%%or -s @~nobody-here/no.md\nhi", "OptionError", "there is no such user"),
         ("%%or\n   ", "OptionError", "empty"),
         ("%or spnd", "OptionError", "%or spend"),
         ("%or tell me a joke", "OptionError", "%or ask tell me a joke"),

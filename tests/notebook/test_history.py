@@ -161,3 +161,12 @@ def test_an_option_is_not_broken_at_its_hyphens(kernel: Kernel) -> None:
     html = kernel.run("%or history").displays[0]["data"]["text/html"]
     assert '<code style="white-space:nowrap">--tag=x</code>' in html
     assert "&#x27;--system=be brief&#x27;" in html
+
+
+def test_what_was_learnt_later_is_in_the_one_sum(kernel: Kernel) -> None:
+    """Two sums of the same money side by side are none."""
+    kernel.run("%%or offline/cut\nBroken off", cell="sum")
+    kernel.run("%or reconcile")
+    kernel.run("%%or\nWhole", cell="sum")
+    told = kernel.run("%or history").displays[0]["data"]["text/plain"].splitlines()[-1]
+    assert (1, 0) == (told.count("simulated"), told.count("unknown")), told

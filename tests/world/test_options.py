@@ -317,6 +317,13 @@ def test_a_reply_is_bound_to_a_name_that_can_be_said() -> None:
         read_line("-o class")
 
 
+@pytest.mark.parametrize("line", ["a/b -m c/d", "-m c/d a/b", "-m a/b -m c/d", "-m a/b --model=c/d"])
+def test_two_models_are_one_too_many(line: str) -> None:
+    """One of them would be passed over without a word, and the other paid."""
+    with pytest.raises(OptionError, match=r"Two models are named, (a/b and c/d|c/d and a/b)\. Nothing was sent"):
+        parse_line(line)
+
+
 def test_the_beginning_of_an_option_is_that_option() -> None:
     """Not another one that looks like it."""
     for line, option in (("--temp 1", "--temperature"), ("--sys x", "--system"), ("--max 5", "--max-tokens")):

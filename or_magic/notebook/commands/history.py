@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ... import neutral
-from ...charges import charges, cost, served
+from ...charges import charge, cost, served, together
 from ...errors import LedgerError, OptionError
 from ...options import format_line
 from ...values import Reply, Total, from_pico
@@ -136,10 +136,7 @@ def _option(word: str) -> str:
 def _below(found: Sequence[Asked], later: Mapping[str, Total]) -> str:
     count = "1 wording" if len(found) == 1 else f"{len(found)} wordings"
     replies = [each.reply for each in found if each.reply]
-    known = [later.get(reply.call_id) for reply in replies]
-    sums = [str(sum([total for total in known if total is not None], Total()))] if any(known) else []
-    rest = [reply for reply in replies if reply.call_id not in later]
-    return f"{count} · {' + '.join([*([charges(rest)] if rest or not sums else []), *sums])}"
+    return f"{count} · {together([later.get(reply.call_id) or charge(reply) for reply in replies])}"
 
 
 def _told_later(face: Face, replies: Sequence[Reply]) -> Mapping[str, Total]:
