@@ -229,7 +229,7 @@ class Reply:
 
     @property
     def cost_usd(self) -> Decimal | None:
-        """What was billed, exactly as told; None where nobody told it."""
+        """What was billed, exactly as told, and 0 where there was nothing to bill; None where nobody told it."""
         return self.usage.cost_usd if self.usage else None
 
     def frame(self) -> pd.DataFrame:

@@ -131,7 +131,7 @@ def with_figures(reply: Reply, rows: Sequence[Row], *, sent: bool) -> tuple[Repl
         reply = replace(reply, usage=None, id=row.generation_id)
     if row is not None:
         reply = replace(reply, latency_s=row.latency_s, first_token_s=row.first_token_s, saved_usd=row.saved_usd)
-    if not sent or (row is not None and row.status == "error" and row.cost_source == "none"):
-        # It never left, or failed before it ran: that is known to cost nothing.
+    if not sent or (row is not None and row.cost_source == "none"):
+        # It never left, never ran, or ran on a server that bills nothing: that is known.
         reply = replace(reply, usage=Usage(cost_usd=Decimal(0)) | (reply.usage or Usage()))
     return replace(reply, earlier=earlier) if earlier else reply, row

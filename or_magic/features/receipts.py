@@ -236,6 +236,8 @@ def _receipt(data: Any, notebook: str, number: int, cell_id: str | None) -> Rece
     if pico is None:
         free = texts["status"] in _FREE or (texts["gateway"] or "").startswith(_LOCAL)
         pico, source = (0, "none") if free and told.get("cost_usd") is None else (None, "unknown")
+    elif pico == 0 and texts["status"] != "ok":
+        source = "none"
     earlier = told.get("earlier")
     if isinstance(earlier, Mapping):
         pico, source = _with_earlier(pico, source, earlier)

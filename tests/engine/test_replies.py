@@ -19,6 +19,7 @@ from or_magic.content import Audio, Image, ParsedFile, Text
 from or_magic.engine.replies import Replies, size_of
 from or_magic.errors import OrMagicError
 from or_magic.notebook.words import receipt
+from or_magic.offline import serve
 from or_magic.setting_kinds import parse_locals
 from or_magic.values import Reply, Total, Usage
 
@@ -64,6 +65,9 @@ def test_what_failed_before_it_ran_cost_nothing_wherever_that_is_told(offline: S
     assert ("error", Decimal(0), "nothing billed") == (failed.status, failed.cost_usd, cost(failed))
     assert "0" == receipt(failed)["cost_usd"]
     assert Total(simulated=True) == charge(failed)
+    with pytest.raises(OrMagicError) as caught:
+        offline.ask("refused", model="offline/error-401")
+    assert (Decimal(0), "nothing billed") == (caught.value.reply.cost_usd, cost(caught.value.reply))
     nowhere = {"lost": f"http://127.0.0.1:{dead_port()}/v1"}
     offline.engine.settings = replace(offline.engine.settings, retries=0, local=parse_locals(nowhere))
     with pytest.raises(OrMagicError, match="Nothing was sent") as caught:
@@ -72,6 +76,15 @@ def test_what_failed_before_it_ran_cost_nothing_wherever_that_is_told(offline: S
     with pytest.raises(OrMagicError) as caught:
         offline.ask("three", model="offline/mid-stream-error")
     assert "cost not known yet" == cost(caught.value.reply)
+
+
+def test_an_answer_of_a_local_server_that_tells_no_usage_cost_nothing(offline: Session) -> None:
+    """Many do not tell it; that they bill nothing is known."""
+    with serve(local="mine", fault="offline/usage-missing") as server:
+        local = parse_locals({"mine": f"{server.url.removesuffix('/v1')}/v1"})
+        offline.engine.settings = replace(offline.engine.settings, local=local)
+        reply = offline.ask("Hello", model="local:mine")
+    assert ("ok", Decimal(0), "$0 local") == (reply.status, reply.cost_usd, cost(reply))
 
 
 def test_a_stream_that_was_closed_early_leaves_what_came(offline: Session) -> None:
