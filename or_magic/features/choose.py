@@ -41,7 +41,9 @@ def choose_model(engine: Engine, task: str, complexity: str | None, wishes: Wish
     """
     for name in wishes:
         if name not in Wishes.__annotations__:
-            raise OptionError(f"{name!r} is nothing to choose by.{closest(name, list(Wishes.__annotations__))}")
+            raise OptionError(
+                f"{name!r} is nothing to choose by.{closest(name, ['complexity', *Wishes.__annotations__])}"
+            )
     for name, told in (("task", task), ("complexity", complexity)):
         if not isinstance(told, str | None):
             raise OptionError(f"{name}={told!r:.60} is not a word. Nothing was sent.")

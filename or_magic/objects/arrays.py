@@ -28,7 +28,8 @@ def array_text(array: Any, tokens: int) -> str:
     if array.dtype.kind in "iuf" and array.size > 1:
         lines.append(_figures(np, array))
     for edge in (3, 1):
-        shown = np.array2string(array, threshold=_WHOLE, edgeitems=edge, precision=6, max_line_width=120)
+        with np.printoptions(threshold=_WHOLE, edgeitems=edge, precision=6, linewidth=120):
+            shown = str(array)  # masked arrays write themselves, and only so without a warning
         text = "\n".join([*lines, shown])
         if tokens_of(text) <= tokens:
             break
@@ -38,13 +39,16 @@ def array_text(array: Any, tokens: int) -> str:
 def _figures(numpy: Any, array: Any) -> str:
     step = -(-array.size // _MOST)
     values = array if step == 1 else array.reshape(-1)[::step] if array.flags.c_contiguous else array[::step]
-    finite = values
     told = []
+    if isinstance(values, numpy.ma.MaskedArray):
+        hidden = int(numpy.ma.count_masked(values))
+        told, values = [f"{hidden:,} masked"] if hidden else [], values.compressed()
+    finite = values
     if array.dtype.kind == "f":
         good = numpy.isfinite(values)
         bad = int(values.size - good.sum())
         if bad:
-            told, finite = [f"{bad:,} NaN or infinite"], values[good]
+            told, finite = [*told, f"{bad:,} NaN or infinite"], values[good]
     if finite.size:
         mean = finite.mean(dtype=numpy.float64)
         told = [f"min {number(finite.min())}", f"max {number(finite.max())}", f"mean {number(mean)}", *told]

@@ -164,12 +164,23 @@ def test_conversations_are_listed_written_and_loaded(kernel: Kernel, tmp_path: P
 @pytest.mark.parametrize(
     ("line", "told"),
     [("shwo", "Did you mean show?"), ("show nobody", "no conversation"), ("export", "needs a file"),
-     ("list x", "one word too many"), ("show --overwrite", "belongs to"), ("export x.txt", "no format")],
+     ("list x", "one word too many"), ("show --overwrite", "belongs to"), ("export x.txt", "no format"),
+     ("save wrong", "needs a file after the name, as in: %or chat save wrong talk.json")],
 )  # fmt: skip
 def test_what_is_wrong_is_named(kernel: Kernel, line: str, told: str) -> None:
     """And nothing happens."""
     ask(kernel, "wrong", "a", "one")
     assert told in kernel.run(f"%or chat {line}").error[0]
+
+
+def test_of_several_conversations_the_one_to_forget_is_named(kernel: Kernel) -> None:
+    """The one that was last asked in, or loaded, is a guess, and what is forgotten is gone."""
+    ask(kernel, "first", "a", "one")
+    ask(kernel, "second", "b", "two")
+    done = kernel.run("%or chat reset")
+    assert "Which one?" in done.error[0]
+    assert "first, second" in done.error[0]
+    assert [["two", False, 0]] == turns(kernel, "second")
 
 
 def test_the_policy_is_a_setting(kernel: Kernel) -> None:

@@ -253,6 +253,13 @@ def test_an_array_tells_shape_type_figures_and_its_edges() -> None:
         assert told(odd).startswith("ndarray: ")
 
 
+def test_a_masked_array_shows_what_is_hidden_without_a_warning() -> None:
+    """numpy warns where it is told how many digits to write of a value that is not there."""
+    values = np.ma.masked_array([1.5, 2.123456789, 3.0], [False, False, True])
+    assert "MaskedArray: 3, float64\nmin 1.5, max 2.1235, mean 1.8117, 1 masked\n[1.5 2.123456789 --]" == told(values)
+    assert told(np.ma.masked_array([1, 2], [True, True])).startswith("MaskedArray: 2, int64\n2 masked\n")
+
+
 def test_figures_of_a_huge_array_are_those_of_some_values() -> None:
     """And that is said."""
     assert "(of every 3rd value)" not in told(np.zeros(100))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from ... import neutral
@@ -38,6 +39,10 @@ def chat(face: Face, rest: str) -> Chat | None:
         return None
     found = _named(face, told.words[:1])
     _no_more(told.verb, told.words[1:])
+    if told.verb == "reset" and not told.words and len(names := _names(face)) > 1:
+        raise OptionError(
+            f"Which one? What is forgotten is gone, so it has to be named: {', '.join(map(neutral.line, names))}."
+        )
     if told.verb == "show":
         return _shown(face, found)
     count = found.cut() if told.verb == "cut" else found.reset()
@@ -52,6 +57,9 @@ def _with_file(face: Face, verb: str, words: list[str], *, overwrite: bool) -> N
         raise OptionError(f"chat {verb} needs a file, as in: %or chat {verb} talk.json")
     _no_more(verb, words[2:])
     *names, path = words
+    if verb != "load" and not names and path in _names(face):
+        example = f"%or chat {verb} {shlex.quote(path)} talk.json"
+        raise OptionError(f"chat {verb} needs a file after the name, as in: {neutral.line(example)}")
     if verb == "load":
         from ...features.chat_files import read
 
@@ -70,13 +78,16 @@ def _named(face: Face, names: list[str]) -> Chat:
     Raises:
         OptionError: there is none of that name, or none at all.
     """
-    session = face.session()
-    known = list(session.engine.asking.chats.names)
+    session, known = face.session(), _names(face)
     if not known:
         raise OptionError("There is no conversation yet. Begin one with -c NAME on the first line of a cell.")
     if names and names[0] not in known:
         raise OptionError(f"{names[0]!r} is no conversation of this session.{closest(names[0], known)}")
     return session.chat(names[0] if names else known[-1])
+
+
+def _names(face: Face) -> list[str]:
+    return list(face.session().engine.asking.chats.names)
 
 
 def _count(number: int, noun: str) -> str:
