@@ -14,6 +14,7 @@ import pytest
 
 from or_magic.api import Session, connect
 from or_magic.errors import CallError, CallInterruptedError, ConnectionFailedError
+from or_magic.events import Closed, Notice
 from or_magic.offline.faults import TABLE
 
 from ..guards import HANG_S
@@ -52,11 +53,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the caller saw of one call."""
+    """What the caller saw of one call; ``noticed`` is whether he saw nothing before its end but notices, as of a wait."""
 
     plan: Plan
     status: str
     error: CallError | None
+    noticed: bool
+
+    @property
+    def may_be_unsent(self) -> bool:
+        """Whether it may have been given up before it left."""
+        return self.plan.close_after_s is not None or (self.plan.close_at is not None and self.noticed)
 
 
 def plans(count: int, seed: int) -> list[Plan]:
@@ -93,17 +100,19 @@ def play(session: Session, nowhere: Session, plan: Plan) -> Seen:
     closer = threading.Timer(plan.close_after_s or 0, stream.close)
     if plan.close_after_s is not None:
         closer.start()
+    noticed = True
     try:
         with stream:
-            for count, _ in enumerate(stream, 1):
+            for count, event in enumerate(stream, 1):
+                noticed = noticed and isinstance(event, (Notice, Closed))
                 if count == plan.close_at and plan.by_another:
                     closer.start()
                     closer.join()
                 elif count == plan.close_at:
                     break
     except CallError as error:
-        return Seen(plan, error.reply.status, error)
-    return Seen(plan, stream.reply.status, None)
+        return Seen(plan, error.reply.status, error, noticed)
+    return Seen(plan, stream.reply.status, None, noticed)
 
 
 # Every call is one attempt here: what is compared is the books.
@@ -132,7 +141,7 @@ def _check(seen: list[Seen], ours: list[dict[str, Any]], theirs: dict[str, Any],
     assert len(ours) == len(by_name), "a call stands in the books twice"
     assert set(theirs) <= set(by_name), "what was billed is not in the books"
     alive = [each for each in seen if not each.plan.dead]
-    unsent = {each.plan.name for each in alive if each.plan.close_after_s is not None} - set(by_name)
+    unsent = {each.plan.name for each in alive if each.may_be_unsent} - set(by_name)
     assert {each.plan.name for each in alive} - unsent == set(by_name), "attempts and rows differ"
     unread = sum(each.plan.fault in NEVER_READ for each in alive if each.plan.name not in unsent)
     raced = sum(row["status"] == "interrupted" and row["generation_id"] is None for row in ours)
@@ -150,7 +159,8 @@ def _wrong(seen: Seen, row: dict[str, Any] | None, billed: Any) -> list[str]:
         told = "Nothing was sent." in str(seen.error) and isinstance(seen.error, ConnectionFailedError)
         return [] if told and row is None else [f"dead port: {seen.error}"]
     if row is None:
-        return [] if isinstance(seen.error, CallInterruptedError) else [f"{plan.fault} not sent: {seen.error}"]
+        fits = isinstance(seen.error, CallInterruptedError) or (seen.error is None and seen.status == "interrupted")
+        return [] if fits else [f"{plan.fault} not sent: {seen.status} {seen.error}"]
     closed = plan.by_another or plan.close_at is not None
     case = f"{plan.fault}{' closed' * closed}{' by another' * plan.by_another}"
     statuses = outcome.statuses | ({"interrupted"} if closed else set())
