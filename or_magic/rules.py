@@ -101,7 +101,7 @@ class Choice:
     def _repr_markdown_(self) -> str:
         then = f" Where it fails: {', '.join(self.fallbacks)}." if self.fallbacks else ""
         told = f"{self.id}: {self.reason} A usual call costs about {dollars(self.estimate_usd)}.{then}"
-        return neutral.markdown(neutral.line(told))
+        return neutral.literal(told)
 
 
 def parse_rules(value: object) -> dict[str, Rule]:

@@ -229,11 +229,14 @@ def test_a_given_prompt_decides_how_dear_and_how_large_a_call_is(offline: Sessio
 
 
 def test_a_choice_is_taken_for_a_model(offline: Session) -> None:
-    """With its fallbacks; and it draws itself, inert."""
-    choice = offline.choose("coding")
+    """With its fallbacks; and it draws itself, inert: $0.02 … $0.01 in one line is no formula."""
+    choice = offline.choose("coding", max_usd=0.02)
     reply = offline.ask("Hello", model=choice)
     assert choice.id == reply.model_requested
-    assert choice.id in choice._repr_markdown_()
+    shown = choice._repr_markdown_()
+    assert choice.id in shown
+    assert 2 == shown.count("<span>&#36;</span>")
+    assert "$" not in shown
     assert "<b>" not in replace(choice, id="<b>x")._repr_markdown_()
 
 
