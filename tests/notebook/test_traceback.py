@@ -223,7 +223,7 @@ def test_a_kept_failure_keeps_no_connection(fresh_kernel: Kernel) -> None:
 def test_hidden_contexts_are_let_go(fresh_kernel: Kernel) -> None:
     """What ``from None`` hides from the reader must not be held for him either."""
     fresh_kernel.run("%load_ext or_magic\n%or use offline\nimport sys")
-    assert "error" == fresh_kernel.run("%%or -s @no-such-file\nhello").status
+    assert "error" == fresh_kernel.run("%%or -a no-such-file.png\nhello").status
     assert "(True, None)" == fresh_kernel.value("(sys.last_value.__suppress_context__, sys.last_value.__context__)")
 
 
