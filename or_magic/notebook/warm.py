@@ -1,4 +1,4 @@
-"""Prepare the first call while nobody waits: only once the shell has been idle for a second.
+"""Prepare the first call while nobody waits: only once the shell has been idle for half a second.
 
 Importing in the background of a running cell would slow that cell's own imports by half.
 """
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-IDLE_S = 1.0
+IDLE_S = 0.5
 
 
 class Warmer:
-    """Runs ``action`` once, in a thread, after the first idle second; ``close`` forgets about it."""
+    """Runs ``action`` once, in a thread, after the first idle half second; ``close`` forgets about it."""
 
     def __init__(self, shell: InteractiveShell, action: Callable[[], None], idle_s: float = IDLE_S) -> None:
         self._shell = shell
