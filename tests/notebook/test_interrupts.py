@@ -99,8 +99,10 @@ def press(
 
 def check(kernel: Kernel, server: Server, model: str, after_s: float, *, sent: bool) -> str:
     """Interrupt one call, perhaps not before it was ``sent``, and return how it ended: not begun, complete, interrupted, or outside."""
-    ready = (lambda _: not server.idle(0.0)) if sent else began
-    run, pressed, failed = press(kernel, f"%%or {model} -t 0.5\nhello", after_s, ready)
+    # Not before the cell's own code: one that comes in a callback before it is shown by IPython, and the cell goes on.
+    cell = f"print('begun', flush=True)\nget_ipython().run_cell_magic('or', {f'{model} -t 0.5'!r}, 'hello')"
+    ready = (lambda _: not server.idle(0.0)) if sent else (lambda run: "begun" in run.text)
+    run, pressed, failed = press(kernel, cell, after_s, ready)
     if not pressed:  # it was quicker than the finger
         assert "ok" == run.status
         return "complete"
