@@ -17,6 +17,7 @@ const begin = () => {
   let read = null; // the text node that is read, and where it stands
   let boxed = false; // whether the outputs were put into a box that scrolls
   let acted = false; // whether somebody may have taken them out of it himself
+  let highest = 0; // of what the outputs filled so far
 
   const boxes = () => {
     const found = [];
@@ -49,18 +50,21 @@ const begin = () => {
   const note = () => {
     if (!element.isConnected) return;
     keepBoxed();
-    if (boxed || area.offsetHeight >= holder.offsetHeight) holder.style.minHeight = `${area.offsetHeight}px`;
     const edges = boxes().map(box => box.getBoundingClientRect());
-    const {left, top: above, bottom: below} = area.getBoundingClientRect();
+    const {left, top: above} = area.getBoundingClientRect();
+    // The area may be higher than what is in it: the front end keeps the height of an earlier answer for a moment.
+    const below = area.lastElementChild?.getBoundingClientRect().bottom ?? above;
+    highest = Math.max(highest, below - above);
+    holder.style.minHeight = `${boxed ? area.offsetHeight : highest}px`;
     const first = Math.max(above, ...edges.map(edge => edge.top));
     const last = Math.min(below, ...edges.map(edge => edge.bottom));
-    // Who sees the end of the cell, or nearly, reads there; anybody else in the middle.
-    const places = below - last < 200 ? [90, 60, 30, 120, 150].map(up => last - up) : [(first + last) / 2];
+    // Who sees the end of the cell, or nearly, reads its last line; anybody else in the middle.
+    const places = below - last < 200 ? [30, 45, 60, 75, 90, 120, 150].map(up => last - up) : [(first + last) / 2];
     read = null;
     for (const [x, y] of places.flatMap(y => [90, 200, 350].map(x => [x, y]))) {
       if (y < first) continue;
       const [node, near] = caret(left + x, y);
-      if (node?.nodeType !== Node.TEXT_NODE || node.data === STREAMING || !area.contains(node)) continue;
+      if (node?.nodeType !== Node.TEXT_NODE || !stays(node) || !area.contains(node)) continue;
       // Right of a line's end the caret stands behind its last letter; what comes next may be another output.
       const offset = node.data.slice(0, near + 1).search(/\S\s*$/);
       if (offset < 0) continue;
@@ -69,13 +73,17 @@ const begin = () => {
     }
   };
 
-  // Spaces are left out: they differ between an answer in pages and an answer in one piece.
+  // Left out is what differs between an answer in pages and an answer in one piece: spaces, and the head lines of a table,
+  // which come again on every page.
+  const stays = node => node.data !== STREAMING && !node.parentElement?.closest('thead');
+
   const words = roots => {
     const nodes = [];
     let text = '';
     for (const root of roots) {
       const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
       for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        if (!stays(node)) continue;
         nodes.push([text.length, node]);
         text += node.data.replace(/\s+/g, '');
       }

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from playwright.sync_api import Browser, Page
+
+import or_magic
 
 from .conftest import OpenNotebook
 from .gateway import Gateway
@@ -19,6 +25,23 @@ READERS = (
 )
 STREAM_S = 0.8
 NEAR_PX = 40
+HOLD = (Path(or_magic.__file__).parent / "notebook" / "hold.js").read_text(encoding="utf-8")
+# A cell as JupyterLab builds it: a table of two pages, the script's own output between them, and a window of 300 px.
+CELL = """<div class=jp-Cell style="height: 300px; overflow-y: auto"><div><div class=jp-Cell-outputArea></div></div></div>
+<script>
+  const area = document.querySelector('.jp-Cell-outputArea'), cell = document.querySelector('.jp-Cell');
+  const frames = async () => { for (let n = 0; n < 5; n++) await new Promise(requestAnimationFrame); };
+  const table = (from, to) => {
+    const rows = [...Array(to - from).keys()].map(n => `<tr><td>mark ${from + n}<td>${7 * (from + n)}`);
+    return `<table><thead><tr><th>name of the row<th>number</thead><tbody>${rows.join('')}</tbody></table>`;
+  };
+  const show = (...outputs) => area.replaceChildren(...outputs.map(html => {
+    const output = document.createElement('div');
+    output.innerHTML = html;
+    return output;
+  }));
+  const place = () => [...area.querySelectorAll('tbody tr')].at(-1).getBoundingClientRect().top;
+</script>"""
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -32,6 +55,52 @@ def test_a_reader_keeps_his_place_when_the_answer_ends(shape: str, notebook: Ope
         if all(abs(shift) > NEAR_PX for shift in shifts):
             moved[size, where] = shape
     assert {} == moved
+
+
+@pytest.fixture
+def held(browser: Browser) -> Iterator[Page]:
+    """A page with a cell and nothing else."""
+    page = browser.new_page()
+    page.set_content(CELL)
+    yield page
+    page.close()
+
+
+@pytest.mark.parametrize("rows", range(1, 16))
+def test_a_table_that_is_cut_near_the_last_line(rows: int, held: Page) -> None:
+    """Its head lines stand there once more while it grows, and go when it is drawn in one piece."""
+    shift = held.evaluate(
+        """async ([script, rows]) => {
+             show(table(0, 100), '', table(100, 100 + rows) + '<p><em>… still streaming</em></p>');
+             new Function('element', script)(area.children[1]);
+             await frames();
+             cell.scrollTop = cell.scrollHeight;
+             await frames();
+             const stood = place();
+             show(table(0, 100 + rows));
+             await frames();
+             return place() - stood; }""",
+        [HOLD, rows],
+    )
+    assert abs(shift) <= 1
+
+
+def test_the_room_of_an_earlier_answer_is_not_kept(held: Page) -> None:
+    """JupyterLab keeps it for a moment, so that a page does not jump when a cell runs again."""
+    heights = held.evaluate(
+        """async script => {
+             area.style.minHeight = '9000px';
+             show(table(0, 30), '', table(30, 40));
+             new Function('element', script)(area.children[1]);
+             await frames();
+             area.style.minHeight = '';
+             await frames();
+             show('');
+             return [area.parentElement.offsetHeight, area.children[0].offsetHeight]; }""",
+        HOLD,
+    )
+    assert 300 < heights[0] < 9000
+    assert heights[1] == 0
 
 
 @pytest.mark.long
