@@ -143,37 +143,40 @@ def admit(row: Row, terms: Terms, standings: Sequence[Standing]) -> Row:
     bound = terms.bound(None if terms.waived else left)
     passed = [standing for standing in standings if not standing.covers(bound)]
     if passed and not terms.waived:
-        raise over(passed[0], bound)
+        raise over(passed[0], bound, simulated=row.gateway == "offline")
     held = max(left, Decimal(0)) if bound is None else bound
     names = ", ".join([standing.limit.scope for standing in passed]) or None
     return replace(row, bound_usd=bound, held_usd=held, waived=names)
 
 
-def over(standing: Standing, bound: Decimal | None) -> OverBudget:
+def over(standing: Standing, bound: Decimal | None, *, simulated: bool = False) -> OverBudget:
     """Return the error for a call that ``standing`` does not allow."""
     limit = standing.limit
-    held = f" and {amount(standing.held_usd)} is held for calls whose cost is not known yet" * bool(standing.held_usd)
-    asked = "what this one may cost is not known" if bound is None else f"this call may cost {amount(bound)}"
+    kind = " simulated" * simulated
+    held_usd = standing.held_usd
+    held = f" and {amount(held_usd)}{kind} is held for calls whose cost is not known yet" if held_usd else ""
+    asked = "what this one may cost is not known" if bound is None else f"this call may cost {amount(bound)}{kind}"
     name = f"{limit.name[0].upper()}{limit.name[1:]}"
     shorter = "" if bound is None else ", ask for a smaller --max-tokens"
     raise_it = _RAISE[limit.scope].format(shlex.quote(f"{limit.key}=USD"))
     return OverBudget(
-        f"{name} is {amount(limit.usd)}: {amount(standing.spent_usd)} is spent{held}, and {asked}.",
+        f"{name} is {amount(limit.usd)}: {amount(standing.spent_usd)}{kind} is spent{held}, and {asked}.",
         f"To go on, run it with -y to send it this once{shorter}, or {raise_it}.",
         scope=limit.scope,
         limit_usd=limit.usd,
         spent_usd=standing.spent_usd,
-        held_usd=standing.held_usd,
+        held_usd=held_usd,
         asked_usd=bound,
     )
 
 
-def alert(standing: Standing) -> str:
+def alert(standing: Standing, *, simulated: bool = False) -> str:
     """Return the sentence about a budget that is nearly, or wholly, spent."""
     share = (
         int(EXACT.divide(EXACT.multiply(standing.spent_usd, 100), standing.limit.usd)) if standing.limit.usd else 100
     )
-    return f"{share} % of {standing.limit.name} is spent: {amount(standing.spent_usd)} of {amount(standing.limit.usd)}."
+    spent = amount(standing.spent_usd) + " simulated" * simulated
+    return f"{share} % of {standing.limit.name} is spent: {spent} of {amount(standing.limit.usd)}."
 
 
 def amount(usd: Decimal) -> str:

@@ -39,6 +39,7 @@ class Purse:
         self._budgets = budgets
         self._session = session
         self._catalog = catalog
+        self._simulated = gateway == "offline"
         self._caps_prices = gateway in _OPENROUTERS
         self._pictures = pictures if self._caps_prices else None
         self._lock = threading.RLock()  # the collector may book a forgotten call wherever this thread happens to be
@@ -101,12 +102,13 @@ class Purse:
     def alert(self, standing: Standing) -> str | None:
         """Return the sentence about a budget that is nearly spent, once for each; of a call's, that it was passed."""
         if standing.limit.scope == "call":
-            return alert(standing) if standing.spent_usd > standing.limit.usd else None
+            passed = standing.spent_usd > standing.limit.usd
+            return alert(standing, simulated=self._simulated) if passed else None
         with self._lock:
             if standing.limit.scope not in (*SCOPES, "tag") or standing.limit in self._told:
                 return None
             self._told.add(standing.limit)
-        return alert(standing)
+        return alert(standing, simulated=self._simulated)
 
     def _cap(self, request: Request) -> dict[str, float]:
         """Return the highest list prices of all models that may answer; none where one of them is not known."""

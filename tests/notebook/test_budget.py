@@ -101,6 +101,7 @@ def test_the_line_below_the_answer_says_when_a_budget_is_nearly_spent(rich: Kern
     rich.run("%or budget --tag soon=0.0011")
     told = [line(rich, f"%%or {MODEL} --tag soon --max-tokens 500 -y\nhello there") for _ in range(2)]
     assert "% of the budget of the tag 'soon' is spent" in told[0]
+    assert "simulated of $0.0011" in told[0].rpartition("spent: ")[2]
     assert "% of the budget" not in told[1]
 
 

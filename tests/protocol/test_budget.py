@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal, Inexact, Rounded, localcontext
 from zoneinfo import ZoneInfo
@@ -90,6 +91,15 @@ def test_the_error_says_what_is_spent_held_and_asked_for_and_how_to_go_on(scope:
     for words in ("$5.00", "$4.50 is spent", "$0.25 is held", "may cost $1.50", "Nothing was sent", "-y", "--budget"):
         assert words in str(caught.value) or (words == "--budget" and "%or budget --" in str(caught.value))
     assert 2 == len(caught.value._render_traceback_())
+
+
+def test_money_of_the_simulator_is_called_so() -> None:
+    """What it spends, holds and would spend is not money; nobody has to be afraid of it."""
+    stop = standing(5, spent="4.5", held="0.25", scope="day")
+    words = r"\$4.50 simulated is spent and \$0.25 simulated is held .* \$1.50 simulated\."
+    with pytest.raises(OverBudget, match=words):
+        admit(replace(ROW, gateway="offline"), terms(stop, bound="1.5"), [stop])
+    assert "90 % of today's budget is spent: $4.50 simulated of $5.00." == alert(stop, simulated=True)
 
 
 @pytest.mark.parametrize(
