@@ -59,7 +59,9 @@ const begin = () => {
     const first = Math.max(above, ...edges.map(edge => edge.top));
     const last = Math.min(below, ...edges.map(edge => edge.bottom));
     // Who sees the end of the cell, or nearly, reads its last line; anybody else in the middle.
-    const places = below - last < 200 ? [30, 45, 60, 75, 90, 120, 150].map(up => last - up) : [(first + last) / 2];
+    const end = [30, 45, 60, 75, 90, 120, 150].map(up => last - up);
+    const middle = [0, 15, -15, 30, -30, 60, -60].map(down => (first + last) / 2 + down);
+    const places = below - last < 200 ? end : middle;
     read = null;
     for (const [x, y] of places.flatMap(y => [90, 200, 350].map(x => [x, y]))) {
       if (y < first) continue;
