@@ -255,7 +255,7 @@ def test_a_price_that_nobody_knows_reserves_all_that_is_left(offline: Session) -
     offline.tracker.budget(session=1)
     with offline.stream("Hello", model="offline/plain") as stream:
         next(stream)
-        with pytest.raises(OverBudget, match=r"\$1.00 is held"):
+        with pytest.raises(OverBudget, match=r"\$1.00 simulated is held"):
             offline.ask("Hello", model=MODEL)
         for _ in stream:
             continue
@@ -286,7 +286,7 @@ def test_a_broken_call_holds_its_bound_until_its_cost_is_known(offline: Session)
     with pytest.raises(CallError):
         offline.ask("Hello", model="offline/reset-early", max_tokens=10)
     assert ("unknown", 10**12) == (rows(offline)[0]["status"], rows(offline)[0]["held_pico"])
-    with pytest.raises(OverBudget, match=r"\$1.00 is held"):
+    with pytest.raises(OverBudget, match=r"\$1.00 simulated is held"):
         offline.ask("Hello", model=MODEL)
 
 
